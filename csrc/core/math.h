@@ -1,0 +1,44 @@
+// Integer arithmetic used for sizes: the only ceil_div, the only overflow checks, the only output-size formula.
+#pragma once
+
+#include "core/check.h"
+#include "core/types.h"
+
+namespace pyconv {
+
+constexpr Index ceil_div(Index a, Index b) { return (a + b - 1) / b; }
+constexpr Index round_up(Index a, Index b) { return ceil_div(a, b) * b; }
+constexpr Index min_of(Index a, Index b) { return a < b ? a : b; }
+constexpr Index max_of(Index a, Index b) { return a > b ? a : b; }
+
+// Rounds toward minus infinity, unlike '/'.
+constexpr Index floor_div(Index a, Index b) {
+  const Index quotient = a / b;
+  return (a % b != 0 && ((a < 0) != (b < 0))) ? quotient - 1 : quotient;
+}
+
+// One tile's share when `total` is cut into the fewest pieces of at most `largest`, as even as possible.
+constexpr Index balanced_piece(Index total, Index largest) {
+  return total <= largest ? total : ceil_div(total, ceil_div(total, largest));
+}
+
+inline Index checked_mul(Index a, Index b, const char* what) {
+  Index result;
+  check_value(!__builtin_mul_overflow(a, b, &result), what, " overflows 64 bits: ", a, " * ", b);
+  return result;
+}
+inline Index checked_add(Index a, Index b, const char* what) {
+  Index result;
+  check_value(!__builtin_add_overflow(a, b, &result), what, " overflows 64 bits: ", a, " + ", b);
+  return result;
+}
+
+// Input positions a window covers: dilation * (kernel - 1) + 1.
+constexpr Index window_extent(Index kernel, Index dilation) { return dilation * (kernel - 1) + 1; }
+
+// floor((in + pad_begin + pad_end - window) / stride) + 1, toward minus infinity; may be <= 0.
+constexpr Index output_size(Index padded_in, Index window, Index stride) {
+  return floor_div(padded_in - window, stride) + 1;
+}
+
+}  // namespace pyconv
