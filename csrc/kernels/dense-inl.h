@@ -1,0 +1,258 @@
+// The dense microkernel: keep an m x n tile in registers, broadcast one operand, load vectors of the other. It
+// makes direct convolution, im2col and every product inside other algorithms; it knows nothing of padding,
+// strides or images. The contract is TileArgs in kernel_table.h.
+#pragma once
+
+#include "kernels/kernel_table.h"
+#include "simd/vec.h"
+
+namespace pyconv {
+namespace PYCONV_TARGET_NS {
+namespace {
+
+// Keeps the compiler from turning "base + m * stride" into one pointer register per tile row: with a base for
+// every third row, x86 addressing ([b], [b + s], [b + 2 s]) reaches 14 rows with 5 bases and one stride.
+template <class P>
+PYCONV_INLINE P Opaque(P p) {
+  asm("" : "+r"(p));
+  return p;
+}
+
+constexpr int kRowsPerBase = 3;
+
+template <class T, int kM, int kN>
+PYCONV_INLINE void AccumulateStep(const char* const (&base)[(kM + kRowsPerBase - 1) / kRowsPerBase], Index row_bytes,
+                                  int k, const T* weights, V<T> (&acc)[kM][kN]) {
+  V<T> w[kN];
+#pragma GCC unroll 4
+  for (int n = 0; n < kN; ++n) w[n] = LoadU(weights + n * kLanes<T>);
+#pragma GCC unroll 14
+  for (int m = 0; m < kM; ++m) {
+    const char* row = base[m / kRowsPerBase] + (m % kRowsPerBase) * row_bytes;
+    const V<T> a = Set(reinterpret_cast<const T*>(row)[k]);
+#pragma GCC unroll 4
+    for (int n = 0; n < kN; ++n) acc[m][n] = MulAdd(a, w[n], acc[m][n]);
+  }
+}
+
+// acc[m][:] += sum over k < length of act[m * stride + k] * weights[k][:]; returns the next weights.
+template <class T, int kM, int kN>
+PYCONV_INLINE const T* OcVectorRun(const T* act, Index act_stride, Index length, const T* weights,
+                                   V<T> (&acc)[kM][kN]) {
+  constexpr int kBases = (kM + kRowsPerBase - 1) / kRowsPerBase;
+  constexpr int kUnroll = 4;
+  const Index row_bytes = Opaque(act_stride * static_cast<Index>(sizeof(T)));
+  const char* base[kBases];
+#pragma GCC unroll 8
+  for (int b = 0; b < kBases; ++b)
+    base[b] = Opaque(reinterpret_cast<const char*>(act) + b * kRowsPerBase * row_bytes);
+  Index k = 0;
+  for (; k + kUnroll <= length; k += kUnroll) {
+#pragma GCC unroll 4
+    for (int u = 0; u < kUnroll; ++u) AccumulateStep<T, kM, kN>(base, row_bytes, u, weights + u * kN * kLanes<T>, acc);
+    weights += kUnroll * kN * kLanes<T>;
+#pragma GCC unroll 8
+    for (int b = 0; b < kBases; ++b) base[b] += kUnroll * sizeof(T);
+  }
+  for (; k < length; ++k) {
+    AccumulateStep<T, kM, kN>(base, row_bytes, 0, weights, acc);
+    weights += kN * kLanes<T>;
+#pragma GCC unroll 8
+    for (int b = 0; b < kBases; ++b) base[b] += sizeof(T);
+  }
+  return weights;
+}
+
+// acc[:][n] += sum over k < length of weights[k][:] * act[k * stride + n]; only the first n_valid pixels are read.
+template <class T, int kM, int kN, bool kTail>
+PYCONV_INLINE const T* PixelVectorRun(const T* act, Index act_stride, Index length, Index n_valid, const T* weights,
+                                      V<T> (&acc)[kM][kN]) {
+  for (Index k = 0; k < length; ++k) {
+    V<T> x[kN];
+#pragma GCC unroll 4
+    for (int n = 0; n < kN; ++n)
+      x[n] = kTail && n == kN - 1 ? LoadN(act + n * kLanes<T>, n_valid - n * kLanes<T>) : LoadU(act + n * kLanes<T>);
+#pragma GCC unroll 14
+    for (int m = 0; m < kM; ++m) {
+      const V<T> w = Set(weights[m]);
+#pragma GCC unroll 4
+      for (int n = 0; n < kN; ++n) acc[m][n] = MulAdd(w, x[n], acc[m][n]);
+    }
+    act += act_stride;
+    weights += kM;
+  }
+  return weights;
+}
+
+// Finishes a tile whose n is contiguous in memory (channels-last by channels, channels-first by pixels).
+template <class T, int kM, int kN>
+PYCONV_INLINE void StoreRows(const TileArgs<T>& args, const V<T> (&sum)[kM][kN]) {
+  const V<T> lo = Set(args.lo), hi = Set(args.hi);
+#pragma GCC unroll 14
+  for (int m = 0; m < kM; ++m) {
+#pragma GCC unroll 4
+    for (int n = 0; n < kN; ++n) {
+      const Index at = m * args.out_m_stride + n * kLanes<T>;
+      const Index valid = args.n_valid - n * kLanes<T>;
+      V<T> v = sum[m][n];
+      if (valid >= kLanes<T>) {
+        if (args.residual) v = v + LoadU(args.residual + at);
+        StoreU<T>(Clamp<T>(v, lo, hi), args.out + at);
+      } else if (valid > 0) {
+        if (args.residual) v = v + LoadN(args.residual + at, valid);
+        StoreN(Clamp<T>(v, lo, hi), args.out + at, valid);
+      }
+    }
+  }
+}
+
+// Finishes a tile whose m is contiguous: transposed in registers, kLanes x kLanes at a time. `tile` is rows x
+// vectors, spilled by the caller so that this code exists once and not once per tile shape.
+template <class T>
+__attribute__((noinline)) void StoreColumns(const TileArgs<T>& args, const T* tile, int rows, int vectors) {
+  const V<T> lo = Set(args.lo), hi = Set(args.hi);
+  for (int n = 0; n < vectors; ++n) {
+    const Index lanes_valid = args.n_valid - n * kLanes<T>;
+    for (int m0 = 0; m0 < rows; m0 += kLanes<T>) {
+      const int rows_left = rows - m0 < kLanes<T> ? rows - m0 : kLanes<T>;
+      V<T> block[kLanes<T>];
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes<T>; ++i)
+        block[i] = i < rows_left ? LoadU(tile + ((m0 + i) * vectors + n) * kLanes<T>) : Zero<T>();
+      Transpose<T>(block);
+      for (int i = 0; i < kLanes<T> && i < lanes_valid; ++i) {
+        const Index at = m0 + (n * kLanes<T> + i) * args.out_n_stride;
+        V<T> v = block[i];
+        if (args.residual) v = v + LoadN(args.residual + at, rows_left);
+        StoreN(Clamp<T>(v, lo, hi), args.out + at, rows_left);
+      }
+    }
+  }
+}
+
+// Finishes a tile with arbitrary output strides (`out=` views, phases of a transposed convolution).
+template <class T>
+__attribute__((noinline)) void StoreScattered(const TileArgs<T>& args, const T* tile, int rows, int vectors) {
+  for (int m = 0; m < rows; ++m) {
+    for (Index n = 0; n < args.n_valid; ++n) {
+      const Index at = m * args.out_m_stride + n * args.out_n_stride;
+      T v = tile[m * vectors * kLanes<T> + n];
+      if (args.residual) v = v + args.residual[at];
+      v = args.lo > v ? args.lo : v;
+      args.out[at] = args.hi < v ? args.hi : v;
+    }
+  }
+}
+
+template <class T, int kM, int kN>
+PYCONV_INLINE void Finish(const TileArgs<T>& args, const V<T> (&sum)[kM][kN]) {
+  if (args.out_n_stride == 1) return StoreRows<T, kM, kN>(args, sum);
+  V<T> spilled[kM][kN];
+#pragma GCC unroll 14
+  for (int m = 0; m < kM; ++m)
+#pragma GCC unroll 4
+    for (int n = 0; n < kN; ++n) spilled[m][n] = sum[m][n];
+  const T* tile = reinterpret_cast<const T*>(&spilled[0][0]);
+  if (args.out_m_stride == 1) return StoreColumns<T>(args, tile, kM, kN);
+  StoreScattered<T>(args, tile, kM, kN);
+}
+
+template <class T, int kM, int kN, TileKind kKind, bool kTail>
+PYCONV_INLINE void RunTile(const TileArgs<T>& args) {
+  V<T> sum[kM][kN];
+  V<T> total[kM][kN];  // spilled between chains: two memory operations per ~512 FMAs
+  const T* weights = args.weights;
+  const bool first_is_total = !args.resume;
+  for (Index chain = 0; chain < args.chains; ++chain) {
+    const Index length = chain + 1 == args.chains ? args.last_run_length : args.run_length;
+    const T* act = args.act + chain * args.chain_step;
+#pragma GCC unroll 14
+    for (int m = 0; m < kM; ++m)
+#pragma GCC unroll 4
+      for (int n = 0; n < kN; ++n) sum[m][n] = Zero<T>();
+    for (Index run = 0; run < args.runs; ++run) {
+      if constexpr (kKind == TileKind::kOcVector)
+        weights = OcVectorRun<T, kM, kN>(act + args.run_offset[run], args.act_stride, length, weights, sum);
+      else
+        weights = PixelVectorRun<T, kM, kN, kTail>(act + args.run_offset[run], args.act_stride, length, args.n_valid,
+                                                   weights, sum);
+    }
+    if (chain > 0 || !first_is_total) {
+      const T* before = chain > 0 ? reinterpret_cast<const T*>(&total[0][0]) : args.carry;
+#pragma GCC unroll 14
+      for (int m = 0; m < kM; ++m)
+#pragma GCC unroll 4
+        for (int n = 0; n < kN; ++n) sum[m][n] = LoadU(before + (m * kN + n) * kLanes<T>) + sum[m][n];
+    }
+    if (chain + 1 < args.chains || !args.finish) {
+      T* after = chain + 1 < args.chains ? reinterpret_cast<T*>(&total[0][0]) : args.carry;
+#pragma GCC unroll 14
+      for (int m = 0; m < kM; ++m)
+#pragma GCC unroll 4
+        for (int n = 0; n < kN; ++n) StoreU<T>(sum[m][n], after + (m * kN + n) * kLanes<T>);
+    }
+  }
+  if (!args.finish) return;
+  if (args.bias) {
+#pragma GCC unroll 4
+    for (int n = 0; n < kN; ++n) {
+      const Index valid = args.n_valid - n * kLanes<T>;
+      const V<T> by_lane = kKind == TileKind::kPixelVector ? Zero<T>()
+                           : valid >= kLanes<T>            ? LoadU(args.bias + n * kLanes<T>)
+                                                           : LoadN(args.bias + n * kLanes<T>, valid);
+#pragma GCC unroll 14
+      for (int m = 0; m < kM; ++m)
+        sum[m][n] = sum[m][n] + (kKind == TileKind::kPixelVector ? Set(args.bias[m]) : by_lane);
+    }
+  }
+  Finish<T, kM, kN>(args, sum);
+}
+
+template <class T, int kM, int kN>
+void OcVectorTile(const TileArgs<T>& args) {
+  RunTile<T, kM, kN, TileKind::kOcVector, false>(args);
+}
+
+template <class T, int kM, int kN>
+void PixelVectorTile(const TileArgs<T>& args) {
+  if (args.n_valid == kN * kLanes<T>) RunTile<T, kM, kN, TileKind::kPixelVector, false>(args);
+  else RunTile<T, kM, kN, TileKind::kPixelVector, true>(args);
+}
+
+// Tile sizes: accumulators + n loaded vectors + 1 broadcast must fit the register file.
+template <class T>
+struct TileSizes {
+  static constexpr int kOcRows = kRegisters == 32 ? (kVectorBytes == 64 ? 14 : 6) : 6;
+  static constexpr int kOcVectors = kRegisters == 32 && kVectorBytes == 16 ? 4 : 2;
+  static constexpr int kPixelRows = kRegisters == 32 ? 8 : 4;
+  static constexpr int kPixelVectors = kRegisters == 32 ? 3 : (kVectorBytes == 32 ? 3 : 2);
+};
+
+template <class T, TileKind kKind, int kM, int kN>
+constexpr TileFn<T> TilePointer() {
+  if constexpr (kKind == TileKind::kOcVector) return &OcVectorTile<T, kM, kN>;
+  else return &PixelVectorTile<T, kM, kN>;
+}
+
+template <class T, TileKind kKind, int kM, int kN, int kColumns>
+constexpr void FillRow(TileSet<T>& set) {
+  set.tile[kM][kN] = TilePointer<T, kKind, kM, kN>();
+  if constexpr (kN < kColumns) FillRow<T, kKind, kM, kN + 1, kColumns>(set);
+}
+template <class T, TileKind kKind, int kM, int kRows, int kColumns>
+constexpr void FillRows(TileSet<T>& set) {
+  FillRow<T, kKind, kM, 1, kColumns>(set);
+  if constexpr (kM < kRows) FillRows<T, kKind, kM + 1, kRows, kColumns>(set);
+}
+template <class T, TileKind kKind, int kRows, int kColumns>
+constexpr TileSet<T> MakeTileSet() {
+  TileSet<T> set{};
+  set.max_rows = kRows;
+  set.max_vectors = kColumns;
+  FillRows<T, kKind, 1, kRows, kColumns>(set);
+  return set;
+}
+
+}  // namespace
+}  // namespace PYCONV_TARGET_NS
+}  // namespace pyconv

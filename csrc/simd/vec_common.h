@@ -1,0 +1,65 @@
+// Operations that are the same compiler-vector expression on every target, built on vec_<target>.h.
+#pragma once
+
+#include "simd/vec_types.h"
+
+namespace pyconv {
+namespace PYCONV_TARGET_NS {
+namespace {
+
+template <class T>
+PYCONV_INLINE V<T> Set(T x) {
+  return x - V<T>{};  // broadcast; x - 0 keeps -0 and NaN
+}
+
+template <class T>
+PYCONV_INLINE V<T> Zero() {
+  return V<T>{};
+}
+
+template <class T>
+PYCONV_INLINE V<T> LoadU(const T* p) {
+  struct Unaligned {
+    V<T> v;
+  } __attribute__((packed, may_alias));
+  return reinterpret_cast<const Unaligned*>(p)->v;
+}
+
+template <class T>
+PYCONV_INLINE void StoreU(V<T> v, T* p) {
+  struct Unaligned {
+    V<T> v;
+  } __attribute__((packed, may_alias));
+  reinterpret_cast<Unaligned*>(p)->v = v;
+}
+
+template <class T>
+PYCONV_INLINE V<T> IfThenElse(Mask<T> mask, V<T> yes, V<T> no) {
+  return mask ? yes : no;
+}
+
+template <class T>
+PYCONV_INLINE V<T> Clamp(V<T> v, V<T> lo, V<T> hi) {
+  return Min<T>(hi, Max<T>(lo, v));  // NaN is the second operand each time, so it comes through
+}
+
+// Transposes a kLanes x kLanes block in registers: log2(kLanes) perfect shuffles of the rows.
+template <class T>
+PYCONV_INLINE void Transpose(V<T> (&rows)[kLanes<T>]) {
+  constexpr int kN = kLanes<T>;
+#pragma GCC unroll 8
+  for (int round = 1; round < kN; round *= 2) {
+    V<T> shuffled[kN];
+#pragma GCC unroll 16
+    for (int i = 0; i < kN / 2; ++i) {
+      shuffled[2 * i] = InterleaveLower<T>(rows[i], rows[i + kN / 2]);
+      shuffled[2 * i + 1] = InterleaveUpper<T>(rows[i], rows[i + kN / 2]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kN; ++i) rows[i] = shuffled[i];
+  }
+}
+
+}  // namespace
+}  // namespace PYCONV_TARGET_NS
+}  // namespace pyconv

@@ -1,0 +1,52 @@
+// Every machine: 16-byte compiler vectors (SSE2 on x86-64) and no fused multiply-add; never libm's fma, which is a
+// slow function call where the instruction is missing.
+#pragma once
+
+#include "core/types.h"
+
+#define PYCONV_TARGET_NS baseline
+namespace pyconv {
+namespace baseline {
+namespace {
+constexpr int kVectorBytes = 16;
+constexpr int kRegisters = 16;
+}  // namespace
+}  // namespace baseline
+}  // namespace pyconv
+
+#include "simd/vec_types.h"
+
+namespace pyconv {
+namespace baseline {
+namespace {
+
+PYCONV_INLINE V<float> MulAdd(V<float> a, V<float> b, V<float> c) { return a * b + c; }
+PYCONV_INLINE V<double> MulAdd(V<double> a, V<double> b, V<double> c) { return a * b + c; }
+
+template <class T>
+PYCONV_INLINE V<T> Max(V<T> a, V<T> b) {
+  return a > b ? a : b;
+}
+template <class T>
+PYCONV_INLINE V<T> Min(V<T> a, V<T> b) {
+  return a < b ? a : b;
+}
+
+template <class T>
+PYCONV_INLINE V<T> LoadN(const T* p, Index n) {
+  V<T> v{};
+  for (int i = 0; i < kLanes<T>; ++i)
+    if (i < n) v[i] = p[i];
+  return v;
+}
+template <class T>
+PYCONV_INLINE void StoreN(V<T> v, T* p, Index n) {
+  for (int i = 0; i < kLanes<T>; ++i)
+    if (i < n) p[i] = v[i];
+}
+
+}  // namespace
+}  // namespace baseline
+}  // namespace pyconv
+
+#include "simd/vec_interleave.h"

@@ -1,0 +1,51 @@
+// Vector types from the target's register width. Included by each vec_<target>.h after kVectorBytes.
+#pragma once
+
+#include "core/types.h"
+
+#define PYCONV_INLINE static inline __attribute__((always_inline))
+
+namespace pyconv {
+namespace PYCONV_TARGET_NS {
+namespace {
+
+template <class T>
+constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(T));
+
+// Not a template alias of an attribute: gcc drops vector_size on dependent aliases outside a struct.
+template <class T>
+struct VectorOf {
+  typedef T type __attribute__((vector_size(kVectorBytes)));
+};
+template <class T>
+using V = typename VectorOf<T>::type;
+
+template <class T>
+struct IntegerOf;
+template <>
+struct IntegerOf<float> {
+  using type = std::int32_t;
+};
+template <>
+struct IntegerOf<double> {
+  using type = std::int64_t;
+};
+// What a comparison of V<T> gives: all ones where true.
+template <class T>
+using Mask = V<typename IntegerOf<T>::type>;
+
+// 0, 1, ..., N - 1 as a parameter pack (kernel units use no STL).
+template <int... I>
+struct IndexList {};
+template <int N, int... I>
+struct IndexListMaker : IndexListMaker<N - 1, N - 1, I...> {};
+template <int... I>
+struct IndexListMaker<0, I...> {
+  using type = IndexList<I...>;
+};
+template <int N>
+using MakeIndexList = typename IndexListMaker<N>::type;
+
+}  // namespace
+}  // namespace PYCONV_TARGET_NS
+}  // namespace pyconv
