@@ -5,6 +5,7 @@
 #include <atomic>
 #include <type_traits>
 
+#include "core/aligned_buffer.h"
 #include "core/types.h"
 
 namespace pyconv {
@@ -27,14 +28,16 @@ class FunctionRef<R(Args...)> {
   R (*call_)(void*, Args...);
 };
 
-// Hands out chunk numbers 0..total-1, each exactly once, to whoever asks.
-class ChunkSource {
+// Hands out chunk numbers 0..total-1, each exactly once, to whoever asks. It has a cache line of its own: it
+// lives on the caller's stack, whose hot variables every claim would otherwise invalidate.
+class alignas(kCacheLine) ChunkSource {
  public:
   explicit ChunkSource(Index total) : total_(total) {}
   bool next(Index* chunk) {
     *chunk = next_.fetch_add(1, std::memory_order_relaxed);
     return *chunk < total_;
   }
+  bool exhausted() const { return next_.load(std::memory_order_relaxed) >= total_; }
   void cancel() { next_.store(total_, std::memory_order_relaxed); }
 
  private:
@@ -47,12 +50,13 @@ class ChunkSource {
 // is done. The first exception of any body is rethrown here (remaining chunks are dropped).
 // threads == 1, chunks <= 1, a call from inside a body, or a pool busy with another caller: runs inline.
 // Every participating thread computes in the default floating-point mode, whatever the caller's is.
+// A body must not fork(); any other thread may, at any time.
 void parallel_for(int threads, Index chunks, FunctionRef<void(ChunkSource&)> body);
 
 // PYCONV_NUM_THREADS, else OMP_NUM_THREADS, else min(affinity, cgroup quota); read once.
 int default_num_threads();
 // The process-wide number used when a call names none (>= 1; above the number of CPUs it is obeyed).
 int get_num_threads();
-void set_num_threads(int threads);
+void set_num_threads(int threads);  // ValueError below 1
 
 }  // namespace pyconv

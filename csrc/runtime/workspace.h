@@ -1,5 +1,6 @@
-// Scratch memory recycled between calls: blocks are borrowed from a small process-wide free list and go back to
-// it, so that steady-state calls neither allocate nor touch fresh pages. Nothing in a block outlives its borrower.
+// Scratch memory recycled between calls: blocks are borrowed from a small process-wide free list and go back
+// to it, so that steady-state calls neither allocate nor touch fresh pages. Nothing in a block outlives its
+// borrower.
 #pragma once
 
 #include <cstddef>
@@ -12,6 +13,8 @@ constexpr std::size_t kMaxScratchPerThread = std::size_t{16} << 20;
 // Cache-line aligned; from 1 MB up 2 MB-aligned with huge pages advised. Throws std::bad_alloc.
 class ScratchBlock {
  public:
+  struct Memory;  // a recyclable piece, workspace.cpp
+
   explicit ScratchBlock(std::size_t bytes);
   ~ScratchBlock();
   ScratchBlock(const ScratchBlock&) = delete;
@@ -23,8 +26,11 @@ class ScratchBlock {
   }
 
  private:
-  void* data_ = nullptr;
-  std::size_t capacity_ = 0;
+  void* data_;
+  Memory* memory_;
 };
+
+// Bytes that idle blocks keep resident, at most.
+std::size_t idle_scratch_bytes();
 
 }  // namespace pyconv
