@@ -94,12 +94,12 @@ std::string ConvProblem::to_string() const {
   if (groups != 1) text.number("g", groups);
   text.flag(dtype == DType::kFloat32 ? "f32" : "f64");
   if (pad_mode != PadMode::kConstant) text.flag(pad_mode_name(pad_mode));
-  if (pad_value != 0) text.flag(concat("value", pad_value));
+  if (pad_value != 0) text.flag("value" + exact_text(pad_value));
   if (epilogue.has_bias) text.flag("bias");
   if (epilogue.has_residual) text.flag("residual");
   if (epilogue.activation == Activation::kRelu) text.flag("relu");
   if (epilogue.activation == Activation::kRelu6) text.flag("relu6");
-  if (epilogue.activation == Activation::kClip) text.flag(concat("clip", epilogue.lo, ":", epilogue.hi));
+  if (epilogue.activation == Activation::kClip) text.flag("clip" + exact_text(epilogue.lo) + ":" + exact_text(epilogue.hi));
   return text.str();
 }
 

@@ -1,6 +1,7 @@
 #include "problem/problem_text.h"
 
 #include <cctype>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 
@@ -8,6 +9,11 @@
 #include "core/math.h"
 
 namespace pyconv {
+
+std::string exact_text(double value) {
+  char text[32];
+  return std::string(text, std::to_chars(text, text + sizeof(text), value).ptr);
+}
 
 ProblemWriter& ProblemWriter::number(const char* key, Index value) {
   text_ << key << value;

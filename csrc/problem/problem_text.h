@@ -11,9 +11,12 @@ namespace pyconv {
 
 inline const char* dim_name(int dim) { return dim == kD ? "d" : dim == kH ? "h" : "w"; }
 
+// The shortest text that reads back as the same double.
+std::string exact_text(double value);
+
 class ProblemWriter {
  public:
-  explicit ProblemWriter(int rank) : rank_(rank) { text_.precision(17); }
+  explicit ProblemWriter(int rank) : rank_(rank) {}
   ProblemWriter& number(const char* key, Index value);
   ProblemWriter& dims(const char* d, const char* h, const char* w, const Spatial& value);
   ProblemWriter& repeated(const char* key, const Spatial& value, Index skip_if_all);
