@@ -1,0 +1,186 @@
+"""Runs cases against contestants: prepare, check, time, compare. Every suite goes through here."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from pyconv.bench import harness, machine, rivals, stats
+from pyconv.bench.cases import Case
+from pyconv.bench.data import TOLERANCE, Data, Truth, make_data, make_truth
+from pyconv.bench.harness import Method, Timing
+from pyconv.bench.problem_string import format_case, parse_case
+from pyconv.bench.records import FAILED, OK, REFUSED, WRONG, CaseResult, Ceilings, Comparison, Entry
+from pyconv.bench.rivals import Prepared, Rival, Setup, Unsupported
+
+CONTROL = "A/A"
+COLD_SAMPLES = 10
+PEAK_SLACK = 1.03  # how far a kernel may seem to pass the FMA peak before the report fails
+CPU_SLACK = 0.15  # by how much CPU time / wall time may pass the thread count
+
+
+@dataclasses.dataclass(frozen=True)
+class Conditions:
+    """What holds for a whole sweep over cases."""
+
+    threads: int
+    layouts: tuple[str, ...]
+    rivals: tuple[Rival, ...]
+    method: Method
+    precision: str = "high"
+    cold: bool = False
+
+
+def measure(case: Case, conditions: Conditions) -> CaseResult:
+    """Prepare, check and time every contestant on one case."""
+    data = make_data(case)
+    truth = make_truth(case, data)
+    entries: dict[str, Entry] = {}
+    prepared: dict[str, Prepared] = {}
+    for rival in conditions.rivals:
+        for layout in rival.layouts:
+            if layout in conditions.layouts:
+                entry, ready = _enter(case, data, truth, rival, Setup(layout, conditions.threads))
+                entries[entry.contestant] = entry
+                if ready is not None:
+                    prepared[entry.contestant] = ready
+    calls = {name: ready.call for name, ready in prepared.items()}
+    if calls:
+        calls[CONTROL] = next(iter(calls.values()))
+    timings = harness.interleave(calls, conditions.method)
+    for name, ready in prepared.items():
+        cold = _cold(ready) if conditions.cold else None
+        entries[name] = _timed(entries[name], timings[name], cold)
+    control = (
+        stats.speedup(timings[next(iter(prepared))].seconds, timings[CONTROL].seconds) if prepared else None
+    )
+    return _result(
+        case, conditions, list(entries.values()), _compare(list(entries.values()), timings), control
+    )
+
+
+def _enter(case: Case, data: Data, truth: Truth, rival: Rival, setup: Setup) -> tuple[Entry, Prepared | None]:
+    """Set the thread count, prepare outside the clock, make the first call and check its result."""
+    entry = Entry(rival.name, setup.layout, OK)
+    reported = rival.set_threads(setup.threads)
+    if reported != setup.threads:
+        detail = f"asked for {setup.threads} threads, reports {reported}"
+        return dataclasses.replace(entry, status=FAILED, detail=detail), None
+    try:
+        ready = rival.prepare(case, data, setup)
+        start = time.perf_counter()
+        result = ready.call()
+        first = time.perf_counter() - start
+        error = truth.error(ready.to_numpy(result))
+    except Unsupported as reason:
+        return dataclasses.replace(entry, status=REFUSED, detail=str(reason)), None
+    except Exception as error_raised:  # a rival that fails is a finding, not the end of the run
+        detail = f"{type(error_raised).__name__}: {error_raised}"
+        return dataclasses.replace(entry, status=FAILED, detail=detail[:300]), None
+    entry = dataclasses.replace(
+        entry, given=ready.given, algorithm=ready.algorithm, error=error, first_call_s=first
+    )
+    if error > TOLERANCE:
+        detail = f"error {error:.3g} roundoffs of sum|x||w|, allowed {TOLERANCE:g}"
+        return dataclasses.replace(entry, status=WRONG, detail=detail, error=min(error, 1e308)), None
+    return entry, ready
+
+
+def _timed(entry: Entry, timing: Timing, cold: float | None) -> Entry:
+    return dataclasses.replace(
+        entry,
+        seconds=stats.p10(timing.seconds),
+        median_s=float(np.median(timing.seconds)),
+        cold_s=cold,
+        samples=len(timing.seconds),
+        calls_per_sample=timing.calls_per_sample,
+        cpu_per_wall=timing.cpu_per_wall,
+    )
+
+
+def _cold(ready: Prepared) -> float:
+    evict = harness.cache_evictor(machine.last_level_bytes())
+    return stats.p10(harness.cold_samples(ready.call, evict, COLD_SAMPLES))
+
+
+def _compare(entries: Sequence[Entry], timings: dict[str, Timing]) -> list[Comparison]:
+    """Each of pyconv's contestants against each rival: in each shared layout, and best against best."""
+    timed: dict[str, dict[str, Entry]] = {}
+    for entry in entries:
+        if entry.seconds is not None:
+            timed.setdefault(entry.rival, {})[entry.layout] = entry
+    comparisons = []
+    for subject in (name for name in timed if name in rivals.SUBJECTS):
+        for rival in (name for name in timed if name not in rivals.SUBJECTS):
+            pairs = {layout: (layout, layout) for layout in timed[subject] if layout in timed[rival]}
+            pairs["best"] = (_fastest(timed[subject]), _fastest(timed[rival]))
+            for layout, (ours, theirs) in pairs.items():
+                ratio = stats.speedup(
+                    timings[f"{subject}/{ours}"].seconds, timings[f"{rival}/{theirs}"].seconds
+                )
+                comparisons.append(Comparison(subject, rival, layout, ratio))
+    return comparisons
+
+
+def _fastest(entries: dict[str, Entry]) -> str:
+    return min(entries, key=lambda layout: entries[layout].seconds or 0.0)
+
+
+def _result(
+    case: Case,
+    conditions: Conditions,
+    entries: list[Entry],
+    comparisons: list[Comparison],
+    control: stats.Ratio | None,
+) -> CaseResult:
+    return CaseResult(
+        problem=format_case(case),
+        network=case.network,
+        name=case.name,
+        source=case.source,
+        op=case.op,
+        ndim=case.ndim,
+        kind=case.kind,
+        dtype=case.dtype,
+        batch=case.batch,
+        count=case.count,
+        threads=conditions.threads,
+        precision=conditions.precision,
+        flops=case.flops,
+        flops_without_padding=case.flops_without_padding,
+        bytes_moved=case.bytes_moved,
+        entries=entries,
+        comparisons=comparisons,
+        control=control,
+    )
+
+
+def winograd_saving(algorithm: str, kernel: tuple[int, ...]) -> float:
+    """How many times fewer multiplications a Winograd algorithm needs: 3m / (m + 2) per 3-tap dimension."""
+    for tile in (2, 4):
+        if f"winograd_f{tile}" in algorithm:
+            return (3 * tile / (tile + 2)) ** kernel.count(3)
+    return 1.0
+
+
+def faults_of(result: CaseResult, ceilings: Ceilings) -> list[str]:
+    """Reasons not to believe this result."""
+    faults = []
+    kernel = parse_case(result.problem).kernel
+    for entry in result.entries:
+        label = f"{result.problem} {entry.contestant}, {result.threads} threads"
+        if entry.status in (WRONG, FAILED) and entry.rival in rivals.SUBJECTS:
+            faults.append(f"{label}: {entry.status}: {entry.detail}")
+        if entry.seconds is None:
+            continue
+        peak = ceilings.fma_gflops.get(result.dtype)
+        gflops = result.flops_without_padding / entry.seconds / 1e9 / winograd_saving(entry.algorithm, kernel)
+        limit = (peak or 0.0) * result.threads
+        if result.op == "conv" and peak is not None and gflops > PEAK_SLACK * limit:
+            faults.append(f"{label}: {gflops:.0f} GFLOP/s is above the FMA peak of {limit:.0f} GFLOP/s")
+        if entry.cpu_per_wall is not None and entry.cpu_per_wall > result.threads + CPU_SLACK:
+            faults.append(f"{label}: kept {entry.cpu_per_wall:.2f} CPUs busy, was given {result.threads}")
+    return faults

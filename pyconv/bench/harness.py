@@ -1,0 +1,136 @@
+"""THE timing harness: every comparison of this project is made by `interleave`, in one process.
+
+A round visits all contestants in a shuffled order and then in the reverse order (ABBA; with more
+contestants ABCCBA), so a drift of the machine reaches all of them alike. Each visit first makes an
+untimed call (another runtime's spinning workers disturb whoever comes next, and the contestant's own
+data come back into the caches), then times a block of calls of about a millisecond.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+Call = Callable[[], object]
+Clock = Callable[[], float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """How long to measure. The defaults are the documented method; a case whose single calls are so
+    slow that 60 samples would pass `case_seconds` gets fewer, never below `min_samples`."""
+
+    samples: int = 60
+    min_samples: int = 10
+    sample_seconds: float = 1e-3
+    case_seconds: float = 6.0
+    settle_seconds: float = 0.0  # untimed calls before a block go on for this long (at least one call)
+    seed: int = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """Seconds per call, one entry for each block; entry i of every contestant is from the same round."""
+
+    seconds: NDArray[np.float64]
+    calls_per_sample: int
+    cpu_per_wall: float  # CPU time of the whole process / wall time: about the number of busy threads
+
+
+def interleave(
+    contestants: Mapping[str, Call],
+    method: Method | None = None,
+    clock: Clock = time.perf_counter,
+    cpu_clock: Clock = time.process_time,
+) -> dict[str, Timing]:
+    """Time all contestants against each other and return their samples."""
+    method = method or Method()
+    if not contestants:
+        return {}
+    estimates = {name: _estimate(call, method, clock) for name, call in contestants.items()}
+    counts = {name: max(1, math.ceil(method.sample_seconds / max(t, 1e-9))) for name, t in estimates.items()}
+    rounds = _rounds(estimates, counts, method)
+    order = list(contestants)
+    rng = np.random.default_rng(method.seed)
+    seconds: dict[str, list[float]] = {name: [] for name in order}
+    cpu = dict.fromkeys(order, 0.0)
+    for _ in range(rounds):
+        rng.shuffle(order)
+        for name in (*order, *reversed(order)):
+            wall, busy = _block(contestants[name], counts[name], method.settle_seconds, clock, cpu_clock)
+            seconds[name].append(wall / counts[name])
+            cpu[name] += busy
+    return {
+        name: Timing(
+            np.array(values),
+            counts[name],
+            cpu[name] / max(sum(values) * counts[name], 1e-12),
+        )
+        for name, values in seconds.items()
+    }
+
+
+def _estimate(call: Call, method: Method, clock: Clock) -> float:
+    """Seconds of one warm call, from growing blocks: a single short call is mostly clock."""
+    call()
+    repeats = 1
+    while True:
+        start = clock()
+        for _ in itertools.repeat(None, repeats):
+            call()
+        elapsed = clock() - start
+        if elapsed >= 0.2 * method.sample_seconds or repeats >= 1 << 20:
+            return elapsed / repeats
+        repeats *= 4
+
+
+def _rounds(estimates: Mapping[str, float], counts: Mapping[str, int], method: Method) -> int:
+    """A round gives each contestant two samples; settling calls cost time as well."""
+    one_visit = sum(
+        max(estimate, method.settle_seconds) + estimate * counts[name] for name, estimate in estimates.items()
+    )
+    affordable = int(method.case_seconds / max(one_visit, 1e-12))
+    samples = max(method.min_samples, min(method.samples, affordable))
+    return -(-samples // 2)
+
+
+def _block(call: Call, count: int, settle: float, clock: Clock, cpu_clock: Clock) -> tuple[float, float]:
+    settled = clock() + settle
+    call()
+    while clock() < settled:
+        call()
+    cpu_start = cpu_clock()
+    start = clock()
+    for _ in itertools.repeat(None, count):
+        call()
+    wall = clock() - start
+    return wall, cpu_clock() - cpu_start
+
+
+def cold_samples(
+    call: Call, evict: Call, samples: int, clock: Clock = time.perf_counter
+) -> NDArray[np.float64]:
+    """Single calls, each after `evict` has pushed the contestant's data out of the caches."""
+    seconds = np.empty(samples)
+    for index in range(samples):
+        evict()
+        start = clock()
+        call()
+        seconds[index] = clock() - start
+    return seconds
+
+
+def cache_evictor(last_level_bytes: int) -> Call:
+    """A call that reads and writes four times the last-level cache."""
+    buffer = np.zeros(4 * last_level_bytes // 8)
+
+    def evict() -> None:
+        np.add(buffer, 1.0, out=buffer)
+
+    return evict

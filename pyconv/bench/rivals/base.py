@@ -1,0 +1,86 @@
+"""What an adapter has to offer: prepare a case outside the clock, and say what it was given."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import NDArray
+
+from pyconv.bench.cases import Case, Sizes
+from pyconv.bench.data import Data
+
+CHANNELS_FIRST = "nchw"
+CHANNELS_LAST = "nhwc"
+LAYOUTS = (CHANNELS_FIRST, CHANNELS_LAST)
+
+PACKED = "packed once"
+PASSED = "passed every call"
+NO_WEIGHTS = "none"
+
+
+class Unsupported(Exception):
+    """This rival does not offer this case; the message says why and is shown in the report."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    layout: str
+    threads: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """The conditions of a measurement, published beside its figure."""
+
+    layout: str
+    weights: str
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    call: Callable[[], Any]  # what is timed
+    to_numpy: Callable[
+        [Any], NDArray[Any]
+    ]  # its result as a (batch, out_ch, *spatial) array, outside the clock
+    given: Given
+    algorithm: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rival:
+    name: str
+    prepare: Callable[[Case, Data, Setup], Prepared]
+    set_threads: Callable[[int], int]  # returns the number the library then reports
+    requires: tuple[str, ...] = ()
+    layouts: tuple[str, ...] = LAYOUTS
+    slow_to_prepare: bool = False  # not among the defaults
+
+
+def weights_given(case: Case, packed: bool) -> str:
+    if not case.is_conv:
+        return NO_WEIGHTS
+    return PACKED if packed else PASSED
+
+
+def symmetric_padding(case: Case) -> Sizes:
+    if case.pad_begin != case.pad_end:
+        raise Unsupported("takes one padding for both ends")
+    return case.pad_begin
+
+
+def needs_conv(case: Case) -> None:
+    if not case.is_conv:
+        raise Unsupported("this adapter covers convolutions only")
+
+
+def needs_float32(case: Case) -> None:
+    if case.dtype != "float32":
+        raise Unsupported("float32 only")
+
+
+def as_given(threads: int) -> int:
+    """For libraries that take the thread count with each prepared case."""
+    return threads

@@ -1,0 +1,78 @@
+"""pyconv as a layer: pyconv.nn.Conv*d, which packs its weights once. A pooling has none: see the function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyconv.bench.cases import Case
+from pyconv.bench.data import Data, channels_last
+from pyconv.bench.rivals.base import (
+    CHANNELS_LAST,
+    PACKED,
+    Given,
+    Prepared,
+    Rival,
+    Setup,
+    needs_conv,
+)
+
+
+def set_threads(threads: int) -> int:
+    import pyconv
+
+    pyconv.set_num_threads(threads)
+    count: int = pyconv.get_num_threads()
+    return count
+
+
+def lay_out(array: Any, layout: str) -> Any:
+    return channels_last(array) if layout == CHANNELS_LAST else array.copy()
+
+
+def padding(case: Case) -> Any:
+    """One number per dimension where both ends agree, pairs otherwise."""
+    if case.pad_begin == case.pad_end:
+        return case.pad_begin
+    return tuple(zip(case.pad_begin, case.pad_end, strict=True))
+
+
+def chosen_algorithm(case: Case) -> str:
+    import pyconv
+
+    return str(pyconv.plan(case.input_shape, case.weight_shape, **plan_arguments(case)).algorithm)
+
+
+def plan_arguments(case: Case) -> dict[str, Any]:
+    return {
+        "stride": case.stride,
+        "padding": padding(case),
+        "dilation": case.dilation,
+        "groups": case.groups,
+        "dtype": case.dtype,
+    }
+
+
+def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
+    import pyconv
+
+    needs_conv(case)
+    layer = getattr(pyconv.nn, f"Conv{case.ndim}d")(
+        case.in_ch,
+        case.out_ch,
+        case.kernel,
+        case.stride,
+        padding(case),
+        case.dilation,
+        case.groups,
+        case.bias,
+        dtype=case.dtype,
+    )
+    layer.weight = data.weight
+    if case.bias:
+        layer.bias = data.bias
+    x = lay_out(data.input, setup.layout)
+    given = Given(setup.layout, PACKED)
+    return Prepared(lambda: layer(x), lambda array: array, given, chosen_algorithm(case))
+
+
+RIVAL = Rival("pyconv-layer", prepare, set_threads, requires=("pyconv._core",))

@@ -1,0 +1,155 @@
+"""What the engine believes: right results are timed, wrong ones shown as wrong, absurd speeds are faults."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from pyconv.bench import data, engine, records, rivals
+from pyconv.bench.harness import Method
+from pyconv.bench.problem_string import parse_case
+from pyconv.bench.records import Ceilings, Run
+from pyconv.bench.rivals.base import Given, Prepared, Rival, Unsupported
+
+torch = pytest.importorskip("torch")
+
+CASES = [
+    "n3c6h9w8_k4r3s2p1x2u2x1_f32_bias",
+    "c4h9w9_k8r3s3p2l2g4",
+    "c5w40_k7s9p4u3_f64_bias",
+    "n2c3d5h6w4_k2t2r3s3p1_bias",
+    "c3h11w10_maxr3s3p1u2_ceil",
+    "c3h11w10_avgr3s3p1u2_ceil",
+    "c3h11w10_avgr3s3p1u2_ceil_nopad",
+    "n3c2d6h7w5_avgt2r3s2u2",
+    "c2w23_maxs4p2u3l2",
+]
+QUICK = Method(samples=4, min_samples=4, case_seconds=0.2)
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_the_truth_agrees_with_torch_and_notices_one_wrong_element(text):
+    case = parse_case(text)
+    operands = data.make_data(case)
+    truth = data.make_truth(case, operands)
+    torch_rival = rivals.find("torch")
+    ready = torch_rival.prepare(case, operands, rivals.Setup("nchw", 1))
+    result = ready.to_numpy(ready.call())
+    assert truth.error(result) <= data.TOLERANCE
+    assert truth.values.shape == (len(truth.images), *result.shape[1:2], len(truth.planes), *result.shape[3:])
+    for broken in (np.nan, result[0, 0].flat[0] * 1.01 + 0.01):
+        damaged = result.copy()
+        damaged[0, 0].flat[0] = broken
+        assert truth.error(damaged) > data.TOLERANCE
+    assert truth.error(result[:, :, :-1]) == math.inf
+
+
+def test_large_cases_are_checked_on_a_sample_of_planes_with_both_ends():
+    case = parse_case("n8c256h200w200_k256r3s3p1")
+    planes = data._planes(case, images=2)
+    assert planes[0] == 0
+    assert planes[-1] == 199
+    assert 2 <= len(planes) < 200
+    assert planes == sorted(set(planes))
+
+
+def numpy_rival(name, change=lambda y: y, algorithm="", layouts=("nchw",)):
+    """A rival that answers with the truth, changed."""
+
+    def prepare(case, operands, setup):
+        result = change(data.make_truth(case, operands).values.astype(case.dtype))
+        return Prepared(result.copy, lambda y: y, Given(setup.layout, "none"), algorithm)
+
+    return Rival(name, prepare, lambda threads: threads, layouts=layouts)
+
+
+def refusing(case, operands, setup):
+    raise Unsupported("not today")
+
+
+def raising(case, operands, setup):
+    raise RuntimeError("broken")
+
+
+@pytest.fixture(scope="module")
+def result():
+    contestants = (
+        numpy_rival("pyconv-layer", layouts=("nchw", "nhwc")),
+        numpy_rival("honest"),
+        numpy_rival("wrong", lambda y: y + 0.01),
+        numpy_rival("short", lambda y: y[:, :1]),
+        Rival("refusing", refusing, lambda threads: threads, layouts=("nchw",)),
+        Rival("raising", raising, lambda threads: threads, layouts=("nchw",)),
+        Rival("unpinned", refusing, lambda threads: threads + 1, layouts=("nchw",)),
+    )
+    conditions = engine.Conditions(1, ("nchw", "nhwc"), contestants, QUICK)
+    return engine.measure(parse_case("c4h8w8_k4r3s3p1_bias"), conditions)
+
+
+def test_only_right_results_are_timed(result):
+    status = {entry.contestant: entry.status for entry in result.entries}
+    assert status == {
+        "pyconv-layer/nchw": "ok",
+        "pyconv-layer/nhwc": "ok",
+        "honest/nchw": "ok",
+        "wrong/nchw": "wrong",
+        "short/nchw": "wrong",
+        "refusing/nchw": "refused",
+        "raising/nchw": "failed",
+        "unpinned/nchw": "failed",
+    }
+    assert all((entry.seconds is not None) == (entry.status == "ok") for entry in result.entries)
+    details = {entry.rival: entry.detail for entry in result.entries}
+    assert details["refusing"] == "not today"
+    assert details["raising"] == "RuntimeError: broken"
+    assert details["unpinned"] == "asked for 1 threads, reports 2"
+
+
+def test_comparisons_name_both_sides_and_the_layout(result):
+    keys = {(item.subject, item.rival, item.layout) for item in result.comparisons}
+    assert keys == {("pyconv-layer", "honest", "nchw"), ("pyconv-layer", "honest", "best")}
+    best, fastest = result.find("pyconv-layer", "honest"), result.fastest("pyconv-layer")
+    assert best.value == pytest.approx(result.fastest("honest").seconds / fastest.seconds)
+    assert result.control is not None
+
+
+def test_a_result_survives_json(result, tmp_path):
+    run = Run("test", "pytest", "2026-01-01", {"cpus": "1"}, {}, {"x": "absent"}, {"samples": 4.0})
+    run.ceilings = Ceilings({"float32": 100.0}, 20.0, "avx2")
+    run.results.append(result)
+    run.measurements.append(records.Measurement("memory", 1.5, "MB"))
+    records.save(run, tmp_path / "run.json")
+    assert records.load(tmp_path / "run.json") == run
+    (tmp_path / "old.json").write_text('{"schema": 0}')
+    with pytest.raises(ValueError, match="schema must be 1; got 0"):
+        records.load(tmp_path / "old.json")
+
+
+def test_a_speed_above_the_peak_is_a_fault_unless_winograd_explains_it(result):
+    fastest = result.fastest("pyconv-layer")
+    gflops = result.flops_without_padding / fastest.seconds / 1e9
+    assert engine.faults_of(result, Ceilings({"float32": 2 * gflops}, 1.0, "avx2")) == []
+    low = Ceilings({"float32": gflops / 2}, 1.0, "avx2")
+    assert any("above the FMA peak" in fault for fault in engine.faults_of(result, low))
+    entries = [dataclasses.replace(entry, algorithm="winograd_f2") for entry in result.entries]
+    assert engine.faults_of(dataclasses.replace(result, entries=entries), low) == []
+    assert engine.winograd_saving("winograd_f4", (1, 3, 3)) == 4.0
+
+
+def test_more_busy_cpus_than_threads_is_a_fault(result):
+    entries = [dataclasses.replace(entry, cpu_per_wall=1.9) for entry in result.entries]
+    faults = engine.faults_of(dataclasses.replace(result, entries=entries), Ceilings({}, 1.0, "avx2"))
+    assert faults
+    assert all("kept 1.90 CPUs busy" in fault for fault in faults)
+
+
+def test_every_adapter_is_found_and_says_why_it_is_absent():
+    for name in rivals.names():
+        rival = rivals.find(name)
+        assert rival.name == name
+        assert rival.layouts
+    missing = Rival("x", refusing, lambda threads: threads, requires=("no_such_package",))
+    assert "no_such_package" in rivals.absence(missing)
+    with pytest.raises(ValueError, match="unknown rival 'nobody'"):
+        rivals.find("nobody")

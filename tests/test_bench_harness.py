@@ -1,0 +1,114 @@
+"""The harness against a clock that only the contestants can move: what it reports is known exactly."""
+
+import numpy as np
+import pytest
+
+from pyconv.bench import stats
+from pyconv.bench.harness import Method, cold_samples, interleave
+
+
+class FakeClock:
+    """Time passes only inside calls; `drift` makes each second later in the run that much longer."""
+
+    def __init__(self, drift=0.0):
+        self.now, self.drift, self.log = 0.0, drift, []
+
+    def __call__(self):
+        return self.now
+
+    def contestant(self, name, seconds):
+        def call():
+            self.log.append(name)
+            self.now += seconds * (1 + self.drift * self.now)
+
+        return call
+
+
+def test_samples_are_seconds_per_call_of_blocks_of_a_millisecond():
+    clock = FakeClock()
+    calls = {"fast": clock.contestant("fast", 2e-5), "slow": clock.contestant("slow", 3e-3)}
+    timings = interleave(calls, Method(), clock, clock)
+    assert timings["fast"].calls_per_sample == 50
+    assert timings["slow"].calls_per_sample == 1
+    for name, seconds in (("fast", 2e-5), ("slow", 3e-3)):
+        assert len(timings[name].seconds) == 60
+        np.testing.assert_allclose(timings[name].seconds, seconds, rtol=1e-9)
+        assert timings[name].cpu_per_wall == pytest.approx(1.0)
+
+
+def test_two_contestants_alternate_as_abba_or_baab():
+    clock = FakeClock()
+    calls = {name: clock.contestant(name, 1e-3) for name in "AB"}
+    interleave(calls, Method(samples=8), clock, clock)
+    visits = "".join(clock.log[-8 * 2 * 2 :])[::2]  # each visit: one untimed and one timed call
+    rounds = [visits[i : i + 4] for i in range(0, len(visits), 4)]
+    assert set(rounds) <= {"ABBA", "BAAB"}
+    assert len(rounds) == 4
+
+
+def test_every_block_begins_with_an_untimed_call():
+    """A contestant that is slow only right after another one is measured at its own speed."""
+    clock = FakeClock()
+
+    def disturbed(name):
+        plain = clock.contestant(name, 1e-3)
+
+        def call():
+            if clock.log and clock.log[-1] != name:
+                clock.now += 5e-3
+            plain()
+
+        return call
+
+    timings = interleave({name: disturbed(name) for name in "ABC"}, Method(samples=10), clock, clock)
+    for timing in timings.values():
+        np.testing.assert_allclose(timing.seconds, 1e-3, rtol=1e-9)
+
+
+def test_a_drifting_machine_leaves_the_ratio_alone():
+    clock = FakeClock(drift=0.5)
+    calls = {name: clock.contestant(name, 1e-3 * (1 + (name == "B"))) for name in "AB"}
+    timings = interleave(calls, Method(), clock, clock)
+    assert timings["A"].seconds.max() > 1.1 * timings["A"].seconds.min()
+    ratio = stats.speedup(timings["A"].seconds, timings["B"].seconds)
+    assert ratio.value == pytest.approx(2.0, rel=0.01)
+    assert ratio.low <= ratio.value <= ratio.high
+
+
+def test_slow_cases_get_fewer_samples_but_never_fewer_than_the_minimum():
+    clock = FakeClock()
+    method = Method(samples=60, min_samples=10, case_seconds=4.0)
+    timings = interleave({"A": clock.contestant("A", 0.1)}, method, clock, clock)
+    assert len(timings["A"].seconds) == 20
+    timings = interleave({"A": clock.contestant("A", 3.0)}, method, clock, clock)
+    assert len(timings["A"].seconds) == 10
+
+
+def test_settling_goes_on_for_the_asked_time():
+    clock = FakeClock()
+    method = Method(samples=2, settle_seconds=0.01)
+    interleave({"A": clock.contestant("A", 1e-3)}, method, clock, clock)
+    assert clock.log[-22:] == ["A"] * 22  # two visits of about ten untimed calls and one timed call
+    assert clock.now >= 0.02
+
+
+def test_cold_samples_evict_before_each_call():
+    clock = FakeClock()
+    seconds = cold_samples(clock.contestant("A", 2e-3), clock.contestant("evict", 1.0), 3, clock)
+    assert clock.log == ["evict", "A"] * 3
+    np.testing.assert_allclose(seconds, 2e-3, rtol=1e-9)
+
+
+def test_the_interval_widens_with_noise_and_needs_the_same_rounds():
+    rng = np.random.default_rng(1)
+    quiet, noisy = 1 + 0.001 * rng.random(60), 1 + 0.3 * rng.random(60)
+    still, wide = stats.speedup(quiet, quiet[::-1].copy()), stats.speedup(quiet, noisy)
+    assert still.high - still.low < 0.002 < wide.high - wide.low
+    with pytest.raises(ValueError, match="same rounds"):
+        stats.speedup(quiet, noisy[:-1])
+
+
+def test_geometric_mean():
+    assert stats.geometric_mean([1.0, 4.0]) == pytest.approx(2.0)
+    with pytest.raises(ValueError, match="no values"):
+        stats.geometric_mean([])
