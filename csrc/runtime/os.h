@@ -2,12 +2,16 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 
 namespace pyconv::os {
 
 // Sleeps while word == expected; may wake for no reason.
 void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t expected);
+// The same; false if the time has passed.
+bool futex_wait_for(std::atomic<std::uint32_t>& word, std::uint32_t expected, std::chrono::nanoseconds time);
 // Wakes every thread that sleeps on word (each word here has one sleeper at most).
 void futex_wake(std::atomic<std::uint32_t>& word);
 
@@ -18,6 +22,7 @@ struct CpuSet {
   bool contains(int cpu) const {
     return cpu >= 0 && cpu < kMaxCpus && ((words[cpu / 64] >> (cpu % 64)) & 1) != 0;
   }
+  void add(int cpu) { words[cpu / 64] |= std::uint64_t{1} << (cpu % 64); }
   void remove(int cpu) { words[cpu / 64] &= ~(std::uint64_t{1} << (cpu % 64)); }
   int count() const;
 };

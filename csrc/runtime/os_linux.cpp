@@ -4,8 +4,10 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstddef>
 
 #include "runtime/os.h"
@@ -17,6 +19,15 @@ static_assert(sizeof(std::atomic<std::uint32_t>) == 4 && std::atomic<std::uint32
 
 void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t expected) {
   syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
+}
+
+bool futex_wait_for(std::atomic<std::uint32_t>& word, std::uint32_t expected, std::chrono::nanoseconds time) {
+  constexpr std::int64_t kSecond = 1000000000;
+  timespec timeout{};
+  timeout.tv_sec = static_cast<time_t>(time.count() / kSecond);
+  timeout.tv_nsec = static_cast<long>(time.count() % kSecond);
+  return syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, expected, &timeout, nullptr, 0) == 0 ||
+         errno != ETIMEDOUT;
 }
 
 void futex_wake(std::atomic<std::uint32_t>& word) {

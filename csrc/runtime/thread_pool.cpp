@@ -1,5 +1,6 @@
 #include "runtime/thread_pool.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <exception>
@@ -19,10 +20,11 @@ using std::chrono::steady_clock;
 
 constexpr int kMaxWorkers = 1023;
 
-// How long an idle worker waits for the next call, and how long the join waits for the last chunk, before
-// they sleep. Measurements: docs/decisions/0002-thread-pool.md.
-constexpr microseconds kWorkerSpin{30};
-constexpr microseconds kJoinSpin{30};
+// Tuned on a two-core virtual machine, docs/decisions/0002-thread-pool.md has the figures.
+constexpr microseconds kWorkerSpin{50};  // an idle worker waits this long for the next call before it sleeps
+constexpr microseconds kJoinSpin{30};    // the join waits at least this long for the last chunk
+constexpr microseconds kLongestSpin{100};  // and sleeps rather than spin longer than this
+constexpr double kWakeWorthUs = 70;        // less serial work than this is done sooner without waking anybody
 
 thread_local bool inside_body = false;
 
@@ -35,7 +37,7 @@ void pause_cpu() {
 }
 
 template <class Ready>
-bool spin_until(microseconds budget, Ready ready) {
+bool spin_until(steady_clock::duration budget, Ready ready) {
   constexpr int kPausesPerClock = 32;  // reading the clock costs about as much
   if (ready()) return true;
   const auto deadline = steady_clock::now() + budget;
@@ -58,13 +60,13 @@ class InsideBody {
   const DefaultFpMode fp_mode_;
 };
 
-// A worker is kAwake (computing or spinning) or kParked; a caller takes it to kWaking, places it, and lets it
-// go.
-enum ParkState : std::uint32_t { kAwake, kParked, kWaking };
+// Another thread takes a worker from kParked (asleep) or kComputing to kPlacing, sets its CPU mask, and says
+// so.
+enum WorkerState : std::uint32_t { kAwake, kComputing, kParked, kPlacing, kPlaced };
 
 struct alignas(kCacheLine) Worker {
   std::atomic<std::uint32_t> state{kAwake};
-  os::ThreadId thread = 0;  // written before the first park
+  os::ThreadId thread = 0;  // written before the state first changes
 };
 
 // One job at a time. `gate_` holds (job number << 32 | free seats): a worker joins by taking a seat, and the
@@ -74,15 +76,18 @@ struct alignas(kCacheLine) Worker {
 class Pool {
  public:
   // False, with nothing done, if another caller has the pool.
-  bool run(int helpers, ChunkSource& source, Body body);
+  bool run(int helpers, Index chunks, ChunkSource& source, Body body, double serial_us);
 
  private:
   static constexpr std::uint64_t kSeats = 0xffffffffu;
 
+  bool worth_waking(steady_clock::time_point now, double serial_us);
   void start_workers(int count);
-  void wake_sleepers(int count);
+  void wake_below(int parent);
+  static void wake(Worker& worker);
   void compute() noexcept;
-  void join(std::uint32_t entered);
+  void join(std::uint32_t entered, steady_clock::duration chunk_time);
+  void pull_straggler();
 
   struct Assignment {
     Pool* pool;
@@ -91,13 +96,15 @@ class Pool {
   static void worker_main(void* assignment);
   bool take_seat(std::uint64_t* last_job);
   void await_seat(Worker& self, std::uint64_t* last_job);
-  static void park(Worker& self);
+  static void settle(Worker& self);
   void leave();
 
   // Read by spinning workers, written once a job.
   alignas(kCacheLine) std::atomic<std::uint64_t> gate_{0};
   ChunkSource* source_ = nullptr;
   const Body* body_ = nullptr;
+  int helpers_ = 0;
+  bool wake_sleepers_ = false;
 
   // Written by leaving workers.
   alignas(kCacheLine) std::atomic<std::uint32_t> left_{0};
@@ -105,31 +112,46 @@ class Pool {
   std::atomic<bool> failed_{false};
   std::exception_ptr error_;
 
-  // Belongs to whoever holds busy_.
+  // Belongs to whoever holds busy_; workers_ is constant once its worker runs.
   alignas(kCacheLine) std::atomic<bool> busy_{false};
   int worker_count_ = 0;
+  steady_clock::time_point last_end_{};
+  double unpaid_us_ = 0;
   Worker* workers_[kMaxWorkers] = {};
 };
 
-bool Pool::run(int helpers, ChunkSource& source, Body body) {
+bool Pool::run(int helpers, Index chunks, ChunkSource& source, Body body, double serial_us) {
   if (busy_.exchange(true, std::memory_order_acquire)) return false;
-  start_workers(helpers);
-  helpers = worker_count_ < helpers ? worker_count_ : helpers;
+  const auto start = steady_clock::now();
+  wake_sleepers_ = worth_waking(start, serial_us);
+  if (wake_sleepers_) start_workers(helpers);
+  helpers_ = worker_count_ < helpers ? worker_count_ : helpers;
   source_ = &source;
   body_ = &body;
   left_.store(0, std::memory_order_relaxed);
   const std::uint64_t job = (gate_.load(std::memory_order_relaxed) | kSeats) + 1;
-  gate_.store(job | static_cast<std::uint64_t>(helpers));  // seq_cst: see await_seat
-  wake_sleepers(helpers);
+  gate_.store(job | static_cast<std::uint64_t>(helpers_));  // seq_cst: see await_seat
+  wake_below(-1);
   compute();
-  const std::uint64_t free_seats = gate_.exchange(job, std::memory_order_acq_rel) & kSeats;
-  join(static_cast<std::uint32_t>(helpers - static_cast<int>(free_seats)));
+  const auto free_seats = static_cast<int>(gate_.exchange(job, std::memory_order_acq_rel) & kSeats);
+  const int entered = helpers_ - free_seats;
+  last_end_ = steady_clock::now();
+  if (entered > 0) join(static_cast<std::uint32_t>(entered), (last_end_ - start) * (entered + 1) / chunks);
 
   std::exception_ptr error;
   if (failed_.exchange(false, std::memory_order_relaxed)) error.swap(error_);
   busy_.store(false, std::memory_order_release);
   if (error) std::rethrow_exception(error);
   return true;
+}
+
+// A sleeper is woken once a burst of calls (so close together that it would have stayed awake) has computed
+// serially for as long as waking costs: then no call, and no sequence of them, does much worse than the
+// better way.
+bool Pool::worth_waking(steady_clock::time_point now, double serial_us) {
+  if (now - last_end_ > kWorkerSpin) unpaid_us_ = 0;
+  unpaid_us_ += serial_us;
+  return unpaid_us_ >= kWakeWorthUs;
 }
 
 // Fewer workers than asked for are no error: the caller computes whatever nobody else claims.
@@ -147,28 +169,28 @@ void Pool::start_workers(int count) {
   }
 }
 
-// On small virtual machines a woken worker is often queued behind the caller on the caller's own CPU. So a
+// Waking costs its caller microseconds, so it is shared out: each participant (the calling thread is -1)
+// wakes two.
+void Pool::wake_below(int parent) {
+  if (!wake_sleepers_) return;
+  for (int child = 2 * parent + 2; child <= 2 * parent + 3 && child < helpers_; ++child)
+    wake(*workers_[child]);
+}
+
+// On small virtual machines a woken thread is often queued behind its waker on the waker's own CPU. So a
 // sleeper is kept off that CPU while it wakes, and only then: a standing mask would trap it behind any CPU
 // hog elsewhere.
-void Pool::wake_sleepers(int count) {
+void Pool::wake(Worker& worker) {
+  std::uint32_t parked = kParked;
+  if (worker.state.load() != kParked || !worker.state.compare_exchange_strong(parked, kPlacing)) return;
   os::CpuSet cpus;
-  enum { kUnread, kPlace, kLeave } placing = kUnread;
-  for (int i = 0; i < count; ++i) {
-    Worker& worker = *workers_[i];
-    std::uint32_t parked = kParked;
-    if (worker.state.load() != kParked || !worker.state.compare_exchange_strong(parked, kWaking)) continue;
-    if (placing == kUnread) {
-      placing = kLeave;
-      const int here = os::current_cpu();
-      if (os::process_cpus(&cpus) && cpus.contains(here)) {
-        cpus.remove(here);
-        if (cpus.count() > 0) placing = kPlace;
-      }
-    }
-    if (placing == kPlace) os::restrict_thread(worker.thread, cpus);
-    worker.state.store(kAwake, std::memory_order_release);
-    os::futex_wake(worker.state);
+  if (os::process_cpus(&cpus)) {
+    const int here = os::current_cpu();
+    if (cpus.contains(here) && cpus.count() > 1) cpus.remove(here);
+    os::restrict_thread(worker.thread, cpus);
   }
+  worker.state.store(kPlaced);
+  os::futex_wake(worker.state);
 }
 
 void Pool::compute() noexcept {
@@ -181,13 +203,43 @@ void Pool::compute() noexcept {
   }
 }
 
-void Pool::join(std::uint32_t entered) {
+void Pool::join(std::uint32_t entered, steady_clock::duration chunk_time) {
   const auto all_left = [&] { return left_.load(std::memory_order_acquire) == entered; };
-  if (spin_until(kJoinSpin, all_left)) return;
+  const auto patience = std::max<steady_clock::duration>(2 * chunk_time, kJoinSpin);
+  if (spin_until(std::min<steady_clock::duration>(patience, kLongestSpin), all_left)) return;
   caller_sleeps_.store(
       true);  // seq_cst against left_: either leave() sees it, or the load below sees the leaver
-  for (std::uint32_t left = left_.load(); left != entered; left = left_.load()) os::futex_wait(left_, left);
+  bool overdue = patience <= kLongestSpin;
+  for (std::uint32_t left = left_.load(); left != entered; left = left_.load()) {
+    if (overdue) pull_straggler();
+    overdue = !os::futex_wait_for(left_, left, patience);
+  }
   caller_sleeps_.store(false, std::memory_order_relaxed);
+}
+
+// A worker that needs much longer than a chunk has lost its CPU to another process, which keeps it for a time
+// slice (4 ms here). The caller's CPU is about to idle: move one such worker there.
+void Pool::pull_straggler() {
+  os::CpuSet cpus;
+  const int here = os::current_cpu();
+  if (!os::process_cpus(&cpus) || !cpus.contains(here)) return;
+  cpus = {};
+  cpus.add(here);
+  for (int i = 0; i < worker_count_; ++i) {
+    Worker& worker = *workers_[i];
+    std::uint32_t computing = kComputing;
+    if (worker.state.load() != kComputing || !worker.state.compare_exchange_strong(computing, kPlacing))
+      continue;
+    os::restrict_thread(worker.thread, cpus);
+    worker.state.store(kPlaced);
+    os::futex_wake(worker.state);
+    return;
+  }
+}
+
+void widen(os::ThreadId thread) {
+  os::CpuSet cpus;
+  if (os::process_cpus(&cpus)) os::restrict_thread(thread, cpus);
 }
 
 void Pool::worker_main(void* raw) {
@@ -196,13 +248,15 @@ void Pool::worker_main(void* raw) {
   Pool& pool = *assignment.pool;
   Worker& self = *pool.workers_[assignment.index];
   self.thread = os::this_thread();
-  os::CpuSet cpus;
-  if (os::process_cpus(&cpus)) os::restrict_thread(self.thread, cpus);  // not the mask of whoever started us
+  widen(self.thread);  // a thread starts with the mask of whoever started it
   std::uint64_t last_job = 0;
   for (;;) {
     pool.await_seat(self, &last_job);
+    pool.wake_below(assignment.index);
     if (!pool.source_->exhausted()) pool.compute();
     pool.leave();
+    std::uint32_t computing = kComputing;
+    if (!self.state.compare_exchange_strong(computing, kAwake)) settle(self);
   }
 }
 
@@ -218,27 +272,23 @@ bool Pool::take_seat(std::uint64_t* last_job) {
 }
 
 void Pool::await_seat(Worker& self, std::uint64_t* last_job) {
-  for (;;) {
-    if (spin_until(kWorkerSpin, [&] { return take_seat(last_job); })) return;
+  while (!spin_until(kWorkerSpin, [&] { return take_seat(last_job); })) {
     // seq_cst on both sides: either we see the new job here, or its caller sees that we are parked.
     self.state.store(kParked);
-    if (!take_seat(last_job)) {
-      park(self);
-      continue;
-    }
+    const bool seated = take_seat(last_job);
     std::uint32_t parked = kParked;
-    if (!self.state.compare_exchange_strong(parked, kAwake))
-      park(self);  // a caller is placing us: let it finish
-    return;
+    if (!seated || !self.state.compare_exchange_strong(parked, kAwake)) settle(self);
+    if (seated) break;
   }
+  self.state.store(kComputing, std::memory_order_release);
 }
 
-void Pool::park(Worker& self) {
-  for (std::uint32_t state = self.state.load(); state != kAwake; state = self.state.load()) {
-    os::futex_wait(self.state, state);
-  }
-  os::CpuSet cpus;
-  if (os::process_cpus(&cpus)) os::restrict_thread(self.thread, cpus);  // undo the placing
+// Waits until whoever wakes or moves this worker is done with its mask, then undoes the mask.
+void Pool::settle(Worker& self) {
+  std::uint32_t state = self.state.load();
+  for (; state == kParked || state == kPlacing; state = self.state.load()) os::futex_wait(self.state, state);
+  if (state == kPlaced) widen(self.thread);
+  self.state.store(kAwake, std::memory_order_release);
 }
 
 void Pool::leave() {
@@ -268,11 +318,11 @@ std::atomic<int> chosen_num_threads{0};
 
 }  // namespace
 
-void parallel_for(int threads, Index chunks, Body body) {
+void parallel_for(int threads, Index chunks, Body body, double serial_us) {
   ChunkSource source(chunks);
   if (threads > 1 && chunks > 1 && !inside_body) {
     const Index helpers = (threads < chunks ? threads : chunks) - 1;
-    if (pool().run(static_cast<int>(helpers), source, body)) return;
+    if (pool().run(static_cast<int>(helpers), chunks, source, body, serial_us)) return;
   }
   const InsideBody inside;
   body(source);

@@ -49,9 +49,13 @@ class alignas(kCacheLine) ChunkSource {
 // source.next() until none is left, and may set up scratch of its own first. Returns when every claimed chunk
 // is done. The first exception of any body is rethrown here (remaining chunks are dropped).
 // threads == 1, chunks <= 1, a call from inside a body, or a pool busy with another caller: runs inline.
-// Every participating thread computes in the default floating-point mode, whatever the caller's is.
-// A body must not fork(); any other thread may, at any time.
-void parallel_for(int threads, Index chunks, FunctionRef<void(ChunkSource&)> body);
+// `serial_us` is what the caller expects one thread to need: sleeping workers are left alone for less work
+// than it costs to wake them, unless calls follow each other closely. It never changes a result. Every
+// participating thread computes in the default floating-point mode, whatever the caller's is. A body must not
+// fork(); any other thread may, at any time.
+constexpr double kUnknownWork = 1e9;
+void parallel_for(int threads, Index chunks, FunctionRef<void(ChunkSource&)> body,
+                  double serial_us = kUnknownWork);
 
 // PYCONV_NUM_THREADS, else OMP_NUM_THREADS, else min(affinity, cgroup quota); read once.
 int default_num_threads();

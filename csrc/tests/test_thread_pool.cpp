@@ -14,6 +14,7 @@
 
 #include "core/check.h"
 #include "doctest/doctest.h"
+#include "runtime/cpu.h"
 #include "runtime/fp_mode.h"
 #include "runtime/thread_pool.h"
 
@@ -332,6 +333,62 @@ TEST_CASE("a woken worker runs with the process's whole mask; a caller pinned to
     CHECK(masks.equal_process);
   });
   pinned.join();
+}
+
+TEST_CASE("small work wakes nobody, a burst of small calls does") {
+  REQUIRE(all_participate(2));
+  const auto caller = std::this_thread::get_id();
+  std::atomic<bool> helped{false};
+  const auto call = [&](double serial_us) {
+    parallel_for(
+        2, 16,
+        [&](ChunkSource& source) {
+          for (Index chunk; source.next(&chunk);) {
+            if (std::this_thread::get_id() != caller) helped = true;
+          }
+        },
+        serial_us);
+  };
+  int rounds_with_help = 0;
+  for (int round = 0; round < 20; ++round) {
+    std::this_thread::sleep_for(kLongerThanAnySpin);
+    helped = false;
+    call(20);
+    rounds_with_help += helped ? 1 : 0;
+  }
+  CHECK(rounds_with_help < 5);  // 0, unless another process kept the worker from falling asleep
+  helped = false;
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (!helped && std::chrono::steady_clock::now() < deadline) call(20);
+  CHECK(helped);
+}
+
+TEST_CASE("a straggler is moved to the CPU that its caller leaves idle, and is free again afterwards") {
+  if (available_cpus() < 2) return;  // nowhere to move from
+  const auto caller = std::this_thread::get_id();
+  for (int round = 0; round < 5; ++round) {
+    REQUIRE(all_participate(2));
+    std::atomic<bool> started{false}, moved{false};
+    parallel_for(2, 2, [&](ChunkSource& source) {
+      Index chunk;
+      if (!source.next(&chunk)) return;
+      const auto deadline = std::chrono::steady_clock::now() + 10s;
+      const auto in_time = [&] { return std::chrono::steady_clock::now() < deadline; };
+      if (std::this_thread::get_id() == caller) {
+        while (!started && in_time()) std::this_thread::yield();
+        return;
+      }
+      started = true;
+      cpu_set_t own;
+      do {
+        std::this_thread::sleep_for(1ms);
+        sched_getaffinity(0, sizeof own, &own);
+        moved = CPU_COUNT(&own) == 1;
+      } while (!moved && in_time());
+    });
+    CHECK(moved);
+    CHECK(worker_masks(2).equal_process);
+  }
 }
 
 TEST_CASE("a process held to one CPU, from its start or later, still gets its threads" *
