@@ -1,0 +1,81 @@
+// What an algorithm is: one row of the registry. It reads the problem, plans a blocking for a request, packs
+// weights, and executes. Data flows one way: problem -> choice -> plan -> execution.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "core/types.h"
+#include "kernels/kernel_table.h"
+#include "problem/conv_problem.h"
+
+namespace pyconv {
+
+// torch's words. kHighest admits only elementwise-bounded algorithms (promise 5).
+enum class Precision : unsigned char { kHighest, kHigh, kMedium };
+
+// |error| <= factor * eps * sum|x||w|, eps being the unit roundoff of the problem's dtype; the sum runs over the
+// element's own products (elementwise) or is a tile's max|x| * sum|w| (see docs/algorithms).
+struct ErrorBound {
+  bool elementwise;
+  double factor;
+  bool exact_on_integers;  // while every partial sum is representable
+};
+
+// Everything execution may depend on; `auto` sees the problem alone.
+struct Request {
+  ConvProblem problem;
+  ActivationStrides in, out;  // a residual has out's strides
+  WeightStrides weight;
+  int threads;
+  const KernelTable* table;
+};
+
+// The layouts packed weights can have; with the kernel table this keys a layer's cache (never an image's shape).
+enum class PackedForm : unsigned char { kNone, kOcVector, kPixelVector };
+
+// A small vocabulary shared by all algorithms; each uses what it needs.
+struct Blocking {
+  TileKind kind = TileKind::kOcVector;
+  bool in_place = false;    // read the input where it is, no padded copy
+  bool oc_inner = true;     // for each pixel tile all output-channel tiles, or the other way round
+  Index rows = 1, cols = 1; // output rows and columns of one band
+  Index oc_per_chunk = 1;
+  Index pitch = 0;          // elements between packed pixels (or packed channel rows)
+};
+
+struct ConvAlgorithm;
+
+struct ConvPlan {
+  ConvPlan(const ConvAlgorithm& chosen, const Request& asked) : algorithm(&chosen), request(asked) {}
+
+  const ConvAlgorithm* algorithm;
+  Request request;
+  Blocking blocking;
+  PackedForm form = PackedForm::kNone;
+  std::size_t packed_bytes = 0;        // 0: reads the weights where they are
+  std::size_t scratch_per_thread = 0;  // promise 3: <= kMaxScratchPerThread
+  Index chunks = 1;
+};
+
+struct ConvOperands {
+  const void* input;
+  const void* weight;
+  const void* packed;  // when plan.packed_bytes > 0
+  const void* bias;
+  const void* residual;
+  void* out;
+};
+
+struct ConvAlgorithm {
+  const char* name;
+  const char* summary;
+  std::string (*refusal)(const ConvProblem&);  // "" when it can, otherwise the reason
+  double (*cost)(const ConvProblem& image);    // predicted microseconds for one image, one thread
+  ErrorBound (*bound)(const ConvProblem&);
+  ConvPlan (*plan)(const Request&);
+  void (*pack)(const ConvPlan&, const void* weight, void* packed);
+  void (*execute)(const ConvPlan&, const ConvOperands&);
+};
+
+}  // namespace pyconv

@@ -1,0 +1,78 @@
+#include "algo/dense.h"
+
+namespace pyconv {
+
+ChunkGrid chunk_grid(const ConvPlan& plan) {
+  const ConvProblem& p = plan.request.problem;
+  const Blocking& b = plan.blocking;
+  return {ceil_div(p.out[kH], b.rows), ceil_div(p.out[kW], b.cols), ceil_div(p.out_ch_per_group(), b.oc_per_chunk)};
+}
+
+Index chunk_count(const ConvPlan& plan) {
+  const ConvProblem& p = plan.request.problem;
+  const ChunkGrid grid = chunk_grid(plan);
+  return p.batch * p.groups * p.out[kD] * grid.bands_per_depth() * grid.oc_chunks;
+}
+
+Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number) {
+  const ConvProblem& p = plan.request.problem;
+  const Blocking& b = plan.blocking;
+  Chunk c;
+  c.oc0 = number % grid.oc_chunks * b.oc_per_chunk;
+  c.oc = min_of(b.oc_per_chunk, p.out_ch_per_group() - c.oc0);
+  c.band = number /= grid.oc_chunks;
+  c.col0 = number % grid.col_bands * b.cols;
+  c.cols = min_of(b.cols, p.out[kW] - c.col0);
+  number /= grid.col_bands;
+  c.row0 = number % grid.row_bands * b.rows;
+  c.rows = min_of(b.rows, p.out[kH] - c.row0);
+  number /= grid.row_bands;
+  c.od = number % p.out[kD];
+  number /= p.out[kD];
+  c.group = number % p.groups;
+  c.image = number / p.groups;
+  return c;
+}
+
+template <class T>
+TileSweep<T>::TileSweep(const ConvPlan& conv_plan, const ConvOperands& operands, const DenseKernels<T>& dense)
+    : plan(&conv_plan),
+      kernels(&dense),
+      packed(static_cast<const T*>(operands.packed)),
+      args{},
+      bias(static_cast<const T*>(operands.bias)),
+      residual(static_cast<const T*>(operands.residual)),
+      out(static_cast<T*>(operands.out)) {
+  const Request& request = conv_plan.request;
+  const bool oc_vector = conv_plan.blocking.kind == TileKind::kOcVector;
+  packed_out_ch = pyconv::packed_out_ch(request.problem, *request.table, conv_plan.blocking.kind);
+  tile_oc = packed_tile_width(request.problem, *request.table, conv_plan.blocking.kind);
+  args.out_m_stride = oc_vector ? request.out.spatial[kW] : request.out.channel;
+  args.out_n_stride = oc_vector ? request.out.channel : request.out.spatial[kW];
+  args.lo = static_cast<T>(request.problem.epilogue.lo);
+  args.hi = static_cast<T>(request.problem.epilogue.hi);
+  args.finish = true;
+}
+
+template <class T>
+void TileSweep<T>::run(const T* act, const Chunk& chunk, Index oh, Index ow, Index pixels, Index oc0, Index oc) {
+  const Request& request = plan->request;
+  const bool oc_vector = plan->blocking.kind == TileKind::kOcVector;
+  const Index channel = chunk.group * request.problem.out_ch_per_group() + oc0;
+  const Spatial& s = request.out.spatial;
+  const Index at = chunk.image * request.out.batch + channel * request.out.channel + chunk.od * s[kD] + oh * s[kH] + ow * s[kW];
+  const Index lanes = kernels->lanes;
+  args.act = act;
+  args.weights = packed + packed_offset(request.problem, packed_out_ch, chunk.group, oc0) + weights_offset;
+  args.out = out + at;
+  args.residual = residual ? residual + at : nullptr;
+  args.bias = bias ? bias + channel : nullptr;
+  args.n_valid = oc_vector ? oc : pixels;
+  if (oc_vector) kernels->oc_vector.tile[pixels][ceil_div(oc, lanes)](args);
+  else kernels->pixel_vector.tile[oc][ceil_div(pixels, lanes)](args);
+}
+
+template struct TileSweep<float>;
+template struct TileSweep<double>;
+
+}  // namespace pyconv

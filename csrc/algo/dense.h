@@ -1,0 +1,64 @@
+// What direct and im2col have in common: the grid of chunks, and the sweep of tiles over packed activations.
+#pragma once
+
+#include "algo/accumulation.h"
+#include "algo/algorithm.h"
+#include "algo/packed_weights.h"
+
+namespace pyconv {
+
+// Output elements are cut into chunks: (image, group, output depth, band of rows, band of columns, output
+// channels), channels fastest, so that one thread meets the same band several times in a row.
+struct ChunkGrid {
+  Index row_bands, col_bands, oc_chunks;
+  Index bands_per_depth() const { return row_bands * col_bands; }
+};
+
+struct Chunk {
+  Index image, group, od;
+  Index row0, rows, col0, cols;  // output
+  Index oc0, oc;                 // of the group
+  Index band;                    // number of (image, group, od, row band, column band)
+};
+
+ChunkGrid chunk_grid(const ConvPlan& plan);
+Index chunk_count(const ConvPlan& plan);
+Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number);
+
+// Everything of a tile call that does not change within a chunk.
+template <class T>
+struct TileSweep {
+  const ConvPlan* plan;
+  const DenseKernels<T>* kernels;
+  const T* packed;
+  Index packed_out_ch, tile_oc;
+  TileArgs<T> args;  // act, out, weights, bias, residual, n_valid set per tile
+  const T* bias;
+  const T* residual;
+  T* out;
+  Index weights_offset = 0;  // elements into the tile's packed weights: chains already done
+
+  TileSweep(const ConvPlan& plan, const ConvOperands& operands, const DenseKernels<T>& kernels);
+
+  // Runs one tile: `pixels` outputs in a row from (image, group, od, oh, ow), output channels [oc0, oc0 + oc) of
+  // the group, one tile wide; act is the first pixel's (k = 0) element.
+  void run(const T* act, const Chunk& chunk, Index oh, Index ow, Index pixels, Index oc0, Index oc);
+};
+
+extern template struct TileSweep<float>;
+extern template struct TileSweep<double>;
+
+// Shares of the per-core cache that blockings are cut for. Flat optimum; see docs/decisions/0008.
+constexpr std::size_t kL2Bytes = std::size_t{1} << 20;
+
+// Calls one function for either element type: dispatch(problem, [&](auto zero) { using T = decltype(zero); ... }).
+template <class F>
+auto dispatch_dtype(const ConvProblem& p, F&& f) {
+  return p.dtype == DType::kFloat32 ? f(float{}) : f(double{});
+}
+
+inline std::size_t element_bytes(const ConvProblem& p) {
+  return p.dtype == DType::kFloat32 ? sizeof(float) : sizeof(double);
+}
+
+}  // namespace pyconv

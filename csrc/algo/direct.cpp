@@ -1,0 +1,289 @@
+// Direct convolution: the microkernel reads the input in place, or through a zero-padded copy of a band of rows
+// that stays in cache; no im2col matrix exists. Either orientation of the tile, both memory formats.
+#include <vector>
+
+#include "algo/dense.h"
+#include "algo/input_rows.h"
+#include "algo/registry.h"
+#include "algo/simplify.h"
+#include "runtime/thread_pool.h"
+#include "runtime/workspace.h"
+
+namespace pyconv {
+namespace {
+
+// How a chunk's activations lie in memory, in place or packed.
+struct BandLayout {
+  Index pixel, channel, row, plane;  // elements between neighbouring input positions
+  Index rows, cols;                  // packed rows and columns of one plane (0 in place)
+};
+
+BandLayout band_layout(const ConvPlan& plan) {
+  const ConvProblem& p = plan.request.problem;
+  const Blocking& b = plan.blocking;
+  if (b.in_place) {
+    const ActivationStrides& in = plan.request.in;
+    return {in.spatial[kW], in.channel, in.spatial[kH], in.spatial[kD], 0, 0};
+  }
+  BandLayout layout;
+  layout.rows = (b.rows - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH]);
+  layout.cols = (b.cols - 1) * p.stride[kW] + window_extent(p.kernel[kW], p.dilation[kW]);
+  const bool oc_vector = b.kind == TileKind::kOcVector;
+  layout.pixel = oc_vector ? b.pitch : 1;
+  layout.channel = oc_vector ? 1 : b.pitch;
+  layout.row = oc_vector ? layout.cols * b.pitch : p.in_ch_per_group() * b.pitch;
+  layout.plane = layout.rows * layout.row;
+  return layout;
+}
+
+// The tap offsets of one chain, and how many k each run has. A row of taps is one run where it is contiguous.
+struct Runs {
+  std::vector<Index> offset;
+  Index length, last_length;
+};
+
+Runs runs_of(const ConvPlan& plan, const BandLayout& layout) {
+  const ConvProblem& p = plan.request.problem;
+  const Chains chains = chains_of(p);
+  const bool fused_row = plan.blocking.kind == TileKind::kOcVector && chains.count == 1 && p.dilation[kW] == 1 &&
+                         layout.pixel == p.in_ch_per_group();
+  Runs runs;
+  runs.length = fused_row ? p.kernel[kW] * chains.block : chains.block;
+  runs.last_length = fused_row ? runs.length : chains.last_block;
+  const Index columns = fused_row ? 1 : p.kernel[kW];
+  runs.offset.reserve(static_cast<std::size_t>(p.kernel[kD] * p.kernel[kH] * columns));
+  for (Index kd = 0; kd < p.kernel[kD]; ++kd)
+    for (Index kh = 0; kh < p.kernel[kH]; ++kh)
+      for (Index kw = 0; kw < columns; ++kw)
+        // Packed planes are the k_d taps themselves; in place they are dilated.
+        runs.offset.push_back(kd * layout.plane * (plan.blocking.in_place ? p.dilation[kD] : 1) +
+                              kh * layout.row * p.dilation[kH] + kw * layout.pixel * p.dilation[kW]);
+  return runs;
+}
+
+template <class T>
+void pack_band(const ConvPlan& plan, const BandLayout& layout, const DenseKernels<T>& kernels, const T* input,
+               const Chunk& chunk, T* band) {
+  const ConvProblem& p = plan.request.problem;
+  const ActivationStrides& in = plan.request.in;
+  const Index channels = p.in_ch_per_group();
+  const InputImage<T> image{input + chunk.image * in.batch + chunk.group * channels * in.channel, &p, in};
+  const Index first_h = chunk.row0 * p.stride[kH] - p.pad_begin[kH];
+  const Index first_w = chunk.col0 * p.stride[kW] - p.pad_begin[kW];
+  const Index rows = (chunk.rows - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH]);
+  const Index cols = (chunk.cols - 1) * p.stride[kW] + window_extent(p.kernel[kW], p.dilation[kW]);
+  const RowOrder order = plan.blocking.kind == TileKind::kOcVector ? RowOrder::kChannelsInner : RowOrder::kPixelsInner;
+  for (Index kd = 0; kd < p.kernel[kD]; ++kd) {
+    const Index d = chunk.od * p.stride[kD] - p.pad_begin[kD] + kd * p.dilation[kD];
+    for (Index r = 0; r < rows; ++r)
+      read_row(image, kernels, image.row(d, first_h + r), channels, first_w, 1, cols, order,
+               band + kd * layout.plane + r * layout.row, plan.blocking.pitch);
+  }
+}
+
+template <class T>
+class DirectRun {
+ public:
+  DirectRun(const ConvPlan& plan, const ConvOperands& operands)
+      : plan_(plan),
+        kernels_(dense_kernels<T>(*plan.request.table)),
+        input_(static_cast<const T*>(operands.input)),
+        grid_(chunk_grid(plan)),
+        layout_(band_layout(plan)),
+        runs_(runs_of(plan, layout_)),
+        operands_(operands) {}
+
+  void execute() const {
+    parallel_for(plan_.request.threads, plan_.chunks, [this](ChunkSource& source) {
+      ScratchBlock scratch(plan_.scratch_per_thread);
+      TileSweep<T> sweep(plan_, operands_, kernels_);
+      prepare(&sweep.args);
+      Index packed_band = -1;
+      for (Index number; source.next(&number);) {
+        const Chunk chunk = decode_chunk(plan_, grid_, number);
+        if (!plan_.blocking.in_place && chunk.band != packed_band) {
+          pack_band(plan_, layout_, kernels_, input_, chunk, scratch.as<T>());
+          packed_band = chunk.band;
+        }
+        run_chunk(sweep, chunk, band_start(chunk, scratch.as<T>()));
+      }
+    });
+  }
+
+ private:
+  void prepare(TileArgs<T>* args) const {
+    const ConvProblem& p = plan_.request.problem;
+    const Chains chains = chains_of(p);
+    args->act_stride = plan_.blocking.kind == TileKind::kOcVector ? layout_.pixel * p.stride[kW] : layout_.channel;
+    args->run_offset = runs_.offset.data();
+    args->runs = static_cast<Index>(runs_.offset.size());
+    args->run_length = runs_.length;
+    args->last_run_length = runs_.last_length;
+    args->chains = chains.count;
+    args->chain_step = chains.block * layout_.channel;
+  }
+
+  const T* band_start(const Chunk& chunk, const T* band) const {
+    if (!plan_.blocking.in_place) return band;
+    const ConvProblem& p = plan_.request.problem;
+    const ActivationStrides& in = plan_.request.in;
+    return input_ + chunk.image * in.batch + chunk.group * p.in_ch_per_group() * in.channel +
+           chunk.od * p.stride[kD] * in.spatial[kD] + chunk.row0 * p.stride[kH] * in.spatial[kH] +
+           chunk.col0 * p.stride[kW] * in.spatial[kW];
+  }
+
+  void run_chunk(TileSweep<T>& sweep, const Chunk& chunk, const T* act) const {
+    const bool oc_vector = plan_.blocking.kind == TileKind::kOcVector;
+    const Index piece = oc_vector ? balanced_piece(chunk.cols, kernels_.oc_vector.max_rows)
+                                  : kernels_.lanes * balanced_piece(ceil_div(chunk.cols, kernels_.lanes),
+                                                                    kernels_.pixel_vector.max_vectors);
+    if (plan_.blocking.oc_inner)
+      return run_pixels(sweep, chunk, act, piece, chunk.oc0, chunk.oc);
+    for (Index oc = 0; oc < chunk.oc; oc += sweep.tile_oc)
+      run_pixels(sweep, chunk, act, piece, chunk.oc0 + oc, min_of(sweep.tile_oc, chunk.oc - oc));
+  }
+
+  void run_pixels(TileSweep<T>& sweep, const Chunk& chunk, const T* act, Index piece, Index oc0, Index oc) const {
+    const ConvProblem& p = plan_.request.problem;
+    for (Index r = 0; r < chunk.rows; ++r)
+      for (Index c = 0; c < chunk.cols; c += piece) {
+        const T* tile = act + r * p.stride[kH] * layout_.row + c * p.stride[kW] * layout_.pixel;
+        for (Index done = 0; done < oc; done += sweep.tile_oc)
+          sweep.run(tile, chunk, chunk.row0 + r, chunk.col0 + c, min_of(piece, chunk.cols - c), oc0 + done,
+                    min_of(sweep.tile_oc, oc - done));
+      }
+  }
+
+  const ConvPlan& plan_;
+  const DenseKernels<T>& kernels_;
+  const T* input_;
+  const ChunkGrid grid_;
+  const BandLayout layout_;
+  const Runs runs_;
+  const ConvOperands& operands_;
+};
+
+// --- planning ----------------------------------------------------------------------------------------------------
+
+// Vectors of pixels want unit stride along a row, and rows long enough to fill them; vectors of output channels
+// want channels. Where the input is channels-first and pointwise, pixel vectors read it in place.
+TileKind choose_kind(const Request& r, Index lanes) {
+  const ConvProblem& p = r.problem;
+  if (p.stride[kW] != 1) return TileKind::kOcVector;
+  const bool channels_first_in = r.in.spatial[kW] == 1;
+  const bool pointwise = p.kernel == spatial_of(1);
+  // 200: below it a row's masked tail costs more than transposing at the store (kernels.md, section 1).
+  if (channels_first_in && pointwise && p.out[kW] >= 200) return TileKind::kPixelVector;
+  if (p.out_ch_per_group() * 2 <= lanes && p.out[kW] >= 2 * lanes) return TileKind::kPixelVector;
+  return TileKind::kOcVector;
+}
+
+bool reads_in_place(const Request& r, TileKind kind) {
+  if (r.problem.is_padded()) return false;
+  return kind == TileKind::kOcVector ? r.in.channel == 1 : r.in.spatial[kW] == 1;
+}
+
+// Elements between packed neighbours. Pixels whose distance is a multiple of 1 KB fall into few L1 sets (14 rows
+// of a tile then evict each other), so they are moved apart by one cache line.
+Index packed_pitch(const ConvProblem& p, TileKind kind, Index band_cols) {
+  const Index element = static_cast<Index>(element_bytes(p));
+  const Index natural = kind == TileKind::kOcVector
+                            ? p.in_ch_per_group()
+                            : (band_cols - 1) * p.stride[kW] + window_extent(p.kernel[kW], p.dilation[kW]);
+  return natural * element % 1024 == 0 ? natural + 64 / element : natural;
+}
+
+double band_bytes(const ConvProblem& p, const Blocking& b) {
+  const double rows = static_cast<double>((b.rows - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH]));
+  const double cols = static_cast<double>((b.cols - 1) * p.stride[kW] + window_extent(p.kernel[kW], p.dilation[kW]));
+  const double pitch = static_cast<double>(packed_pitch(p, b.kind, b.cols));
+  const double line = b.kind == TileKind::kOcVector ? cols * pitch : static_cast<double>(p.in_ch_per_group()) * pitch;
+  return static_cast<double>(p.kernel[kD]) * rows * line * static_cast<double>(element_bytes(p));
+}
+
+// The largest band that stays in half of L2, whole rows first; never less than one tile.
+void choose_band(const ConvProblem& p, Index tile_cols, Blocking* b) {
+  const double limit = static_cast<double>(kL2Bytes) / 2;
+  b->rows = 1;
+  b->cols = p.out[kW];
+  if (band_bytes(p, *b) > limit) {
+    while (b->cols > tile_cols && band_bytes(p, *b) > limit) b->cols = max_of(tile_cols, round_up(b->cols / 2, tile_cols));
+    return;
+  }
+  while (b->rows < p.out[kH]) {
+    Blocking larger = *b;
+    larger.rows = min_of(p.out[kH], 2 * b->rows);
+    if (band_bytes(p, larger) > limit) break;
+    b->rows = larger.rows;
+  }
+}
+
+// Enough chunks for every thread to take 8 to 16, cutting rows before channels (a channel cut repacks the band).
+void cut_for_threads(ConvPlan* plan, Index tile_oc) {
+  const ConvProblem& p = plan->request.problem;
+  Blocking& b = plan->blocking;
+  b.oc_per_chunk = p.out_ch_per_group();
+  if (plan->request.threads == 1) return;
+  const Index wanted = 8 * plan->request.threads;
+  while (chunk_count(*plan) < wanted && b.rows > 1) b.rows = ceil_div(b.rows, 2);
+  while (chunk_count(*plan) < wanted && b.oc_per_chunk > tile_oc) b.oc_per_chunk = round_up(ceil_div(b.oc_per_chunk, 2), tile_oc);
+}
+
+template <class T>
+ConvPlan plan_direct(const Request& request) {
+  ConvPlan plan(kDirect, simplified(request));
+  const ConvProblem& p = plan.request.problem;
+  const DenseKernels<T>& kernels = dense_kernels<T>(*request.table);
+  Blocking& b = plan.blocking;
+  b.kind = choose_kind(plan.request, kernels.lanes);
+  b.in_place = reads_in_place(plan.request, b.kind);
+  const bool oc_vector = b.kind == TileKind::kOcVector;
+  const Index tile_cols = oc_vector ? kernels.oc_vector.max_rows : kernels.pixel_vector.max_vectors * kernels.lanes;
+  choose_band(p, tile_cols, &b);
+  const Index tile_oc = packed_tile_width(p, *request.table, b.kind);
+  cut_for_threads(&plan, tile_oc);
+  b.pitch = packed_pitch(p, b.kind, b.cols);
+  plan.form = oc_vector ? PackedForm::kOcVector : PackedForm::kPixelVector;
+  plan.packed_bytes = packed_weight_bytes(p, *request.table, b.kind);
+  // Weights that stay in L2 are swept for every tile of pixels; larger ones are brought in once per band.
+  b.oc_inner = plan.packed_bytes / static_cast<std::size_t>(p.groups) <= kL2Bytes / 2;
+  plan.scratch_per_thread = b.in_place ? 0 : static_cast<std::size_t>(band_bytes(p, b));
+  plan.chunks = chunk_count(plan);
+  return plan;
+}
+
+std::string refusal(const ConvProblem& p) {
+  if (p.out_elements() == 0 || p.in_ch == 0) return "the problem is empty";
+  constexpr Index kWidestTile = 64;  // columns of the widest tile of any instruction set
+  Blocking smallest;
+  smallest.cols = min_of(p.out[kW], kWidestTile);
+  double bytes = 0;
+  for (TileKind kind : {TileKind::kOcVector, TileKind::kPixelVector}) {
+    smallest.kind = kind;
+    bytes = bytes > band_bytes(p, smallest) ? bytes : band_bytes(p, smallest);
+  }
+  if (bytes > static_cast<double>(kMaxScratchPerThread) - 1024)
+    return concat("the input rows of one tile need ", bytes / (1 << 20), " MB of scratch, the limit is ",
+                  kMaxScratchPerThread >> 20, " MB");
+  return "";
+}
+
+// Constants in cost_model.h once other algorithms compete; one line until then: see docs/decisions/0003.
+double cost(const ConvProblem& image) { return 1.0 + image.flops() / 1.0e5; }
+
+ErrorBound bound(const ConvProblem& p) { return {true, direct_error_factor(p), true}; }
+
+ConvPlan plan(const Request& request) {
+  return dispatch_dtype(request.problem, [&](auto zero) { return plan_direct<decltype(zero)>(request); });
+}
+
+void execute(const ConvPlan& plan, const ConvOperands& operands) {
+  dispatch_dtype(plan.request.problem, [&](auto zero) { DirectRun<decltype(zero)>(plan, operands).execute(); });
+}
+
+}  // namespace
+
+const ConvAlgorithm kDirect = {"direct", "SIMD tiles over the input in place or over padded rows", refusal, cost, bound,
+                               plan,     pack_weights,                                             execute};
+
+}  // namespace pyconv

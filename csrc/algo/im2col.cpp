@@ -1,0 +1,148 @@
+// im2col, a panel at a time: the pixels of a few tiles are gathered chain by chain into [pixel][k] panels and
+// multiplied by the same packed weights with the same microkernel as direct, in the same order: same bits.
+// The matrix never exists as a whole; sums that span chains wait in tile-shaped carries.
+#include "algo/dense.h"
+#include "algo/input_rows.h"
+#include "algo/registry.h"
+#include "algo/simplify.h"
+#include "runtime/thread_pool.h"
+#include "runtime/workspace.h"
+
+namespace pyconv {
+namespace {
+
+constexpr Index kTilesPerPanel = 4;
+
+Index chain_terms(const ConvProblem& p) { return chains_of(p).block * p.taps(); }
+
+template <class T>
+class Im2colRun {
+ public:
+  Im2colRun(const ConvPlan& plan, const ConvOperands& operands)
+      : plan_(plan),
+        kernels_(dense_kernels<T>(*plan.request.table)),
+        chains_(chains_of(plan.request.problem)),
+        grid_(chunk_grid(plan)),
+        operands_(operands) {}
+
+  void execute() const {
+    parallel_for(plan_.request.threads, plan_.chunks, [this](ChunkSource& source) {
+      ScratchBlock scratch(plan_.scratch_per_thread);
+      T* panel = scratch.as<T>();
+      T* carries = panel + plan_.blocking.cols * plan_.blocking.pitch;
+      TileSweep<T> sweep(plan_, operands_, kernels_);
+      for (Index number; source.next(&number);) run_chunk(sweep, decode_chunk(plan_, grid_, number), panel, carries);
+    });
+  }
+
+ private:
+  // Gathers one chain of the chunk's pixels: panel[pixel][k_d][k_h][k_w][channel of the chain].
+  void gather_panel(const Chunk& chunk, Index first_channel, Index channels, T* panel) const {
+    const ConvProblem& p = plan_.request.problem;
+    const ActivationStrides& in = plan_.request.in;
+    const T* data = static_cast<const T*>(operands_.input) + chunk.image * in.batch +
+                    (chunk.group * p.in_ch_per_group() + first_channel) * in.channel;
+    const InputImage<T> image{data, &p, in};
+    for (Index kd = 0; kd < p.kernel[kD]; ++kd)
+      for (Index kh = 0; kh < p.kernel[kH]; ++kh) {
+        const T* row = image.row(chunk.od * p.stride[kD] - p.pad_begin[kD] + kd * p.dilation[kD],
+                                 chunk.row0 * p.stride[kH] - p.pad_begin[kH] + kh * p.dilation[kH]);
+        for (Index kw = 0; kw < p.kernel[kW]; ++kw) {
+          read_row(image, kernels_, row, channels, chunk.col0 * p.stride[kW] - p.pad_begin[kW] + kw * p.dilation[kW],
+                   p.stride[kW], chunk.cols, RowOrder::kChannelsInner, panel, plan_.blocking.pitch);
+          panel += channels;
+        }
+      }
+  }
+
+  void run_chunk(TileSweep<T>& sweep, const Chunk& chunk, T* panel, T* carries) const {
+    static constexpr Index kNoOffset[] = {0};
+    const ConvProblem& p = plan_.request.problem;
+    const Index piece = balanced_piece(chunk.cols, kernels_.oc_vector.max_rows);
+    const Index carry_size = kernels_.oc_vector.max_rows * sweep.tile_oc;
+    TileArgs<T>& args = sweep.args;
+    args.act_stride = plan_.blocking.pitch;
+    args.run_offset = kNoOffset;
+    args.runs = args.chains = 1;
+    Index weights_done = 0;
+    for (Index chain = 0; chain < chains_.count; ++chain) {
+      const Index channels = chain + 1 == chains_.count ? chains_.last_block : chains_.block;
+      gather_panel(chunk, chain * chains_.block, channels, panel);
+      args.run_length = args.last_run_length = channels * p.taps();
+      args.resume = chain > 0;
+      args.finish = chain + 1 == chains_.count;
+      args.carry = carries;
+      for (Index c = 0; c < chunk.cols; c += piece)
+        for (Index oc = 0; oc < chunk.oc; oc += sweep.tile_oc, args.carry += carry_size) {
+          const Index width = min_of(sweep.tile_oc, chunk.oc - oc);
+          sweep.weights_offset = weights_done * round_up(width, kernels_.lanes);
+          sweep.run(panel + c * plan_.blocking.pitch, chunk, chunk.row0, chunk.col0 + c, min_of(piece, chunk.cols - c),
+                    chunk.oc0 + oc, width);
+        }
+      weights_done += args.run_length;
+    }
+  }
+
+  const ConvPlan& plan_;
+  const DenseKernels<T>& kernels_;
+  const Chains chains_;
+  const ChunkGrid grid_;
+  const ConvOperands& operands_;
+};
+
+template <class T>
+ConvPlan plan_im2col(const Request& request) {
+  ConvPlan plan(kIm2col, simplified(request));
+  const ConvProblem& p = plan.request.problem;
+  const DenseKernels<T>& kernels = dense_kernels<T>(*request.table);
+  Blocking& b = plan.blocking;
+  b.kind = TileKind::kOcVector;
+  b.rows = 1;
+  b.pitch = chain_terms(p);
+  if (b.pitch * static_cast<Index>(sizeof(T)) % 1024 == 0) b.pitch += 64 / static_cast<Index>(sizeof(T));
+  const Index tile_rows = kernels.oc_vector.max_rows;
+  const Index panel_budget = static_cast<Index>(kL2Bytes / 2 / sizeof(T));
+  b.cols = min_of(p.out[kW], tile_rows * max_of(1, min_of(kTilesPerPanel, panel_budget / (tile_rows * b.pitch))));
+  // All output channels share a gathered panel, as far as their carries stay in L2.
+  const Index tile_oc = packed_tile_width(p, *request.table, b.kind);
+  const Index carry_oc = panel_budget / (tile_rows * ceil_div(b.cols, tile_rows));
+  b.oc_per_chunk = min_of(p.out_ch_per_group(), max_of(1, carry_oc / tile_oc) * tile_oc);
+  plan.form = PackedForm::kOcVector;
+  plan.packed_bytes = packed_weight_bytes(p, *request.table, b.kind);
+  const Index tiles = ceil_div(b.cols, tile_rows) * ceil_div(b.oc_per_chunk, tile_oc);
+  const Index carries = chains_of(p).count > 1 ? tiles * tile_rows * tile_oc : 0;
+  plan.scratch_per_thread = static_cast<std::size_t>(b.cols * b.pitch + carries) * sizeof(T);
+  plan.chunks = chunk_count(plan);
+  return plan;
+}
+
+std::string refusal(const ConvProblem& p) {
+  if (p.out_elements() == 0 || p.in_ch == 0) return "the problem is empty";
+  const double bytes = static_cast<double>(kMaxTileRows) * (static_cast<double>(chain_terms(p)) + 16) *
+                       static_cast<double>(element_bytes(p));
+  // Half the limit: the carries of a panel take up to half of L2 besides.
+  if (bytes > static_cast<double>(kMaxScratchPerThread) / 2)
+    return concat("a panel of ", kMaxTileRows, " pixels needs ", bytes / (1 << 20), " MB of scratch, the limit is ",
+                  kMaxScratchPerThread >> 21, " MB");
+  return "";
+}
+
+// Gathering a panel costs 15 to 25 % of the product (kernels.md, section 1).
+double cost(const ConvProblem& image) { return 1.0 + 1.2 * image.flops() / 1.0e5; }
+
+ErrorBound bound(const ConvProblem& p) { return {true, direct_error_factor(p), true}; }
+
+ConvPlan plan(const Request& request) {
+  return dispatch_dtype(request.problem, [&](auto zero) { return plan_im2col<decltype(zero)>(request); });
+}
+
+void execute(const ConvPlan& plan, const ConvOperands& operands) {
+  dispatch_dtype(plan.request.problem, [&](auto zero) { Im2colRun<decltype(zero)>(plan, operands).execute(); });
+}
+
+}  // namespace
+
+const ConvAlgorithm kIm2col = {"im2col", "panels of gathered pixels times the weights, never a full matrix",
+                               refusal,  cost, bound, plan, pack_weights, execute};
+
+}  // namespace pyconv

@@ -1,0 +1,10 @@
+#include "algo/registry.h"
+
+namespace pyconv {
+
+AlgorithmList conv_algorithms() {
+  static const ConvAlgorithm* const kAll[] = {&kDirect, &kIm2col, &kNaive};
+  return {kAll, sizeof(kAll) / sizeof(kAll[0])};
+}
+
+}  // namespace pyconv

@@ -1,0 +1,22 @@
+// The only list of algorithms, cheapest ideas first, the readable one last.
+#pragma once
+
+#include <cstddef>
+
+#include "algo/algorithm.h"
+
+namespace pyconv {
+
+extern const ConvAlgorithm kDirect;
+extern const ConvAlgorithm kIm2col;
+extern const ConvAlgorithm kNaive;
+
+struct AlgorithmList {
+  const ConvAlgorithm* const* first;
+  std::size_t count;
+  const ConvAlgorithm* const* begin() const { return first; }
+  const ConvAlgorithm* const* end() const { return first + count; }
+};
+AlgorithmList conv_algorithms();
+
+}  // namespace pyconv

@@ -1,0 +1,75 @@
+#include "algo/simplify.h"
+
+#include <utility>
+
+namespace pyconv {
+namespace {
+
+bool is_pointwise(const ConvProblem& p, int dim) {
+  return p.kernel[dim] == 1 && p.pad_begin[dim] == 0 && p.pad_end[dim] == 0;
+}
+
+bool is_unit(const ConvProblem& p, int dim) {
+  return is_pointwise(p, dim) && p.in[dim] == 1;
+}
+
+void subsample(Request* r) {
+  ConvProblem& p = r->problem;
+  for (int dim = 0; dim < kMaxSpatial; ++dim) {
+    if (!is_pointwise(p, dim)) continue;
+    p.dilation[dim] = 1;
+    if (p.stride[dim] == 1) continue;
+    r->in.spatial[dim] *= p.stride[dim];
+    p.in[dim] = p.out[dim];
+    p.stride[dim] = 1;
+  }
+}
+
+void swap_dims(Request* r, int a, int b) {
+  ConvProblem& p = r->problem;
+  for (Spatial* s : {&p.in, &p.kernel, &p.stride, &p.dilation, &p.pad_begin, &p.pad_end, &p.out, &r->in.spatial,
+                     &r->out.spatial, &r->weight.kernel})
+    std::swap((*s)[a], (*s)[b]);
+}
+
+void move_units_outwards(Request* r) {
+  for (int pass = 0; pass < 2; ++pass)
+    for (int dim = kMaxSpatial - 1; dim > 0; --dim)
+      if (is_unit(r->problem, dim) && !is_unit(r->problem, dim - 1)) swap_dims(r, dim, dim - 1);
+}
+
+// Folds dimension `outer` into `inner` where both are pointwise at stride 1 and evenly spaced in both arrays.
+bool merge(Request* r, int outer, int inner) {
+  ConvProblem& p = r->problem;
+  if (!is_pointwise(p, outer) || !is_pointwise(p, inner) || p.in[outer] == 1) return false;
+  if (r->in.spatial[outer] != r->in.spatial[inner] * p.in[inner]) return false;
+  if (r->out.spatial[outer] != r->out.spatial[inner] * p.out[inner]) return false;
+  p.in[inner] = p.out[inner] = p.in[inner] * p.in[outer];
+  p.in[outer] = p.out[outer] = 1;
+  return true;
+}
+
+void merge_batch(Request* r) {
+  ConvProblem& p = r->problem;
+  if (p.batch == 1 || !is_pointwise(p, kW) || !is_unit(p, kH) || !is_unit(p, kD)) return;
+  if (r->in.batch != r->in.spatial[kW] * p.in[kW] || r->out.batch != r->out.spatial[kW] * p.out[kW]) return;
+  p.in[kW] = p.out[kW] = p.in[kW] * p.batch;
+  p.batch = 1;
+}
+
+}  // namespace
+
+Request simplified(const Request& request) {
+  Request r = request;
+  subsample(&r);
+  move_units_outwards(&r);
+  merge(&r, kH, kW);
+  if (is_unit(r.problem, kH)) swap_dims(&r, kD, kH);
+  merge(&r, kH, kW);
+  merge(&r, kD, kH);
+  move_units_outwards(&r);
+  merge_batch(&r);
+  return r;
+}
+
+}  // namespace pyconv

@@ -1,0 +1,41 @@
+#include "engine/conv.h"
+
+#include "runtime/workspace.h"
+
+namespace pyconv {
+
+const void* PackedWeights::get(const ConvPlan& plan, const void* weight) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const Key key{plan.form, plan.request.table};
+  const auto found = forms_.find(key);
+  if (found != forms_.end()) return found->second.data();
+  AlignedBuffer buffer(plan.packed_bytes);
+  plan.algorithm->pack(plan, weight, buffer.data());
+  return forms_.emplace(key, std::move(buffer)).first->second.data();
+}
+
+std::size_t PackedWeights::bytes() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::size_t total = 0;
+  for (const auto& [key, buffer] : forms_) total += buffer.size();
+  return total;
+}
+
+ConvPlan plan_conv(const Request& request, const ConvChoice& choice) {
+  return select_conv(request.problem, choice.precision, choice.algorithm).plan(request);
+}
+
+void run_conv(const ConvPlan& plan, const ConvOperands& operands, PackedWeights* cache) {
+  if (plan.packed_bytes == 0) return plan.algorithm->execute(plan, operands);
+  ConvOperands with_packed = operands;
+  if (cache != nullptr) {
+    with_packed.packed = cache->get(plan, operands.weight);
+    return plan.algorithm->execute(plan, with_packed);
+  }
+  ScratchBlock packed(plan.packed_bytes);
+  plan.algorithm->pack(plan, operands.weight, packed.data());
+  with_packed.packed = packed.data();
+  plan.algorithm->execute(plan, with_packed);
+}
+
+}  // namespace pyconv

@@ -1,0 +1,36 @@
+// The facade: choose, plan, pack if needed, execute.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "core/aligned_buffer.h"
+#include "engine/select.h"
+
+namespace pyconv {
+
+// The packed forms of one layer's weights, keyed by form and kernel table, never by an image's shape; each is
+// built on first use. Safe to share between threads.
+class PackedWeights {
+ public:
+  const void* get(const ConvPlan& plan, const void* weight);
+  std::size_t bytes() const;
+
+ private:
+  using Key = std::pair<PackedForm, const KernelTable*>;
+  mutable std::mutex mutex_;
+  std::map<Key, AlignedBuffer> forms_;
+};
+
+struct ConvChoice {
+  Precision precision = Precision::kHigh;
+  std::string algorithm;  // "" is "auto"
+};
+
+ConvPlan plan_conv(const Request& request, const ConvChoice& choice);
+
+// `cache` may be null: then weights are packed into scratch for this call alone.
+void run_conv(const ConvPlan& plan, const ConvOperands& operands, PackedWeights* cache);
+
+}  // namespace pyconv
