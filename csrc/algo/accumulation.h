@@ -1,6 +1,6 @@
 // The accumulation order every direct-family algorithm shares, so that they share bits (docs/decisions/0005):
-// input channels are cut into blocks; within a block one chain of FMAs runs over (k_d, k_h, k_w, channel) from +0;
-// chain sums are added in order.
+// input channels are cut into blocks; within a block one chain of FMAs runs over (k_d, k_h, k_w, channel)
+// from +0; chain sums are added in order.
 #pragma once
 
 #include "core/math.h"
@@ -9,13 +9,13 @@
 namespace pyconv {
 
 struct Chains {
-  Index block;       // input channels per chain
+  Index block;  // input channels per chain
   Index count;
   Index last_block;  // input channels of the last chain
 };
 
-// A chain has about 512 terms (256 to 768): long enough to amortise the addition of its sum, short enough to keep
-// rounding errors from growing with the number of channels. Depends on the problem alone.
+// A chain has about 512 terms (256 to 768): long enough to amortise the addition of its sum, short enough to
+// keep rounding errors from growing with the number of channels. Depends on the problem alone.
 inline Chains chains_of(const ConvProblem& p) {
   constexpr Index kTerms = 512;
   constexpr Index kGranule = 16;  // a vector of channels

@@ -14,8 +14,8 @@ namespace pyconv {
 // torch's words. kHighest admits only elementwise-bounded algorithms (promise 5).
 enum class Precision : unsigned char { kHighest, kHigh, kMedium };
 
-// |error| <= factor * eps * sum|x||w|, eps being the unit roundoff of the problem's dtype; the sum runs over the
-// element's own products (elementwise) or is a tile's max|x| * sum|w| (see docs/algorithms).
+// |error| <= factor * eps * sum|x||w|, eps being the unit roundoff of the problem's dtype; the sum runs over
+// the element's own products (elementwise) or is a tile's max|x| * sum|w| (see docs/algorithms).
 struct ErrorBound {
   bool elementwise;
   double factor;
@@ -31,17 +31,18 @@ struct Request {
   const KernelTable* table;
 };
 
-// The layouts packed weights can have; with the kernel table this keys a layer's cache (never an image's shape).
+// The layouts packed weights can have; with the kernel table this keys a layer's cache (never an image's
+// shape).
 enum class PackedForm : unsigned char { kNone, kOcVector, kPixelVector };
 
 // A small vocabulary shared by all algorithms; each uses what it needs.
 struct Blocking {
   TileKind kind = TileKind::kOcVector;
-  bool in_place = false;    // read the input where it is, no padded copy
-  bool oc_inner = true;     // for each pixel tile all output-channel tiles, or the other way round
-  Index rows = 1, cols = 1; // output rows and columns of one band
+  bool in_place = false;     // read the input where it is, no padded copy
+  bool oc_inner = true;      // for each pixel tile all output-channel tiles, or the other way round
+  Index rows = 1, cols = 1;  // output rows and columns of one band
   Index oc_per_chunk = 1;
-  Index pitch = 0;          // elements between packed pixels (or packed channel rows)
+  Index pitch = 0;  // elements between packed pixels (or packed channel rows)
 };
 
 struct ConvAlgorithm;

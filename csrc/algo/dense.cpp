@@ -5,7 +5,8 @@ namespace pyconv {
 ChunkGrid chunk_grid(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const Blocking& b = plan.blocking;
-  return {ceil_div(p.out[kH], b.rows), ceil_div(p.out[kW], b.cols), ceil_div(p.out_ch_per_group(), b.oc_per_chunk)};
+  return {ceil_div(p.out[kH], b.rows), ceil_div(p.out[kW], b.cols),
+          ceil_div(p.out_ch_per_group(), b.oc_per_chunk)};
 }
 
 Index chunk_count(const ConvPlan& plan) {
@@ -55,12 +56,14 @@ TileSweep<T>::TileSweep(const ConvPlan& conv_plan, const ConvOperands& operands,
 }
 
 template <class T>
-void TileSweep<T>::run(const T* act, const Chunk& chunk, Index oh, Index ow, Index pixels, Index oc0, Index oc) {
+void TileSweep<T>::run(const T* act, const Chunk& chunk, Index oh, Index ow, Index pixels, Index oc0,
+                       Index oc) {
   const Request& request = plan->request;
   const bool oc_vector = plan->blocking.kind == TileKind::kOcVector;
   const Index channel = chunk.group * request.problem.out_ch_per_group() + oc0;
   const Spatial& s = request.out.spatial;
-  const Index at = chunk.image * request.out.batch + channel * request.out.channel + chunk.od * s[kD] + oh * s[kH] + ow * s[kW];
+  const Index at = chunk.image * request.out.batch + channel * request.out.channel + chunk.od * s[kD] +
+                   oh * s[kH] + ow * s[kW];
   const Index lanes = kernels->lanes;
   args.act = act;
   args.weights = packed + packed_offset(request.problem, packed_out_ch, chunk.group, oc0) + weights_offset;
@@ -68,8 +71,10 @@ void TileSweep<T>::run(const T* act, const Chunk& chunk, Index oh, Index ow, Ind
   args.residual = residual ? residual + at : nullptr;
   args.bias = bias ? bias + channel : nullptr;
   args.n_valid = oc_vector ? oc : pixels;
-  if (oc_vector) kernels->oc_vector.tile[pixels][ceil_div(oc, lanes)](args);
-  else kernels->pixel_vector.tile[oc][ceil_div(pixels, lanes)](args);
+  if (oc_vector)
+    kernels->oc_vector.tile[pixels][ceil_div(oc, lanes)](args);
+  else
+    kernels->pixel_vector.tile[oc][ceil_div(pixels, lanes)](args);
 }
 
 template struct TileSweep<float>;

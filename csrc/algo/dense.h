@@ -40,8 +40,8 @@ struct TileSweep {
 
   TileSweep(const ConvPlan& plan, const ConvOperands& operands, const DenseKernels<T>& kernels);
 
-  // Runs one tile: `pixels` outputs in a row from (image, group, od, oh, ow), output channels [oc0, oc0 + oc) of
-  // the group, one tile wide; act is the first pixel's (k = 0) element.
+  // Runs one tile: `pixels` outputs in a row from (image, group, od, oh, ow), output channels [oc0, oc0 + oc)
+  // of the group, one tile wide; act is the first pixel's (k = 0) element.
   void run(const T* act, const Chunk& chunk, Index oh, Index ow, Index pixels, Index oc0, Index oc);
 };
 
@@ -51,7 +51,8 @@ extern template struct TileSweep<double>;
 // Shares of the per-core cache that blockings are cut for. Flat optimum; see docs/decisions/0008.
 constexpr std::size_t kL2Bytes = std::size_t{1} << 20;
 
-// Calls one function for either element type: dispatch(problem, [&](auto zero) { using T = decltype(zero); ... }).
+// Calls one function for either element type: dispatch(problem, [&](auto zero) { using T = decltype(zero);
+// ... }).
 template <class F>
 auto dispatch_dtype(const ConvProblem& p, F&& f) {
   return p.dtype == DType::kFloat32 ? f(float{}) : f(double{});

@@ -1,5 +1,5 @@
-// Direct convolution: the microkernel reads the input in place, or through a zero-padded copy of a band of rows
-// that stays in cache; no im2col matrix exists. Either orientation of the tile, both memory formats.
+// Direct convolution: the microkernel reads the input in place, or through a zero-padded copy of a band of
+// rows that stays in cache; no im2col matrix exists. Either orientation of the tile, both memory formats.
 #include <vector>
 
 #include "algo/dense.h"
@@ -45,8 +45,8 @@ struct Runs {
 Runs runs_of(const ConvPlan& plan, const BandLayout& layout) {
   const ConvProblem& p = plan.request.problem;
   const Chains chains = chains_of(p);
-  const bool fused_row = plan.blocking.kind == TileKind::kOcVector && chains.count == 1 && p.dilation[kW] == 1 &&
-                         layout.pixel == p.in_ch_per_group();
+  const bool fused_row = plan.blocking.kind == TileKind::kOcVector && chains.count == 1 &&
+                         p.dilation[kW] == 1 && layout.pixel == p.in_ch_per_group();
   Runs runs;
   runs.length = fused_row ? p.kernel[kW] * chains.block : chains.block;
   runs.last_length = fused_row ? runs.length : chains.last_block;
@@ -72,7 +72,8 @@ void pack_band(const ConvPlan& plan, const BandLayout& layout, const DenseKernel
   const Index first_w = chunk.col0 * p.stride[kW] - p.pad_begin[kW];
   const Index rows = (chunk.rows - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH]);
   const Index cols = (chunk.cols - 1) * p.stride[kW] + window_extent(p.kernel[kW], p.dilation[kW]);
-  const RowOrder order = plan.blocking.kind == TileKind::kOcVector ? RowOrder::kChannelsInner : RowOrder::kPixelsInner;
+  const RowOrder order =
+      plan.blocking.kind == TileKind::kOcVector ? RowOrder::kChannelsInner : RowOrder::kPixelsInner;
   for (Index kd = 0; kd < p.kernel[kD]; ++kd) {
     const Index d = chunk.od * p.stride[kD] - p.pad_begin[kD] + kd * p.dilation[kD];
     for (Index r = 0; r < rows; ++r)
@@ -114,7 +115,8 @@ class DirectRun {
   void prepare(TileArgs<T>* args) const {
     const ConvProblem& p = plan_.request.problem;
     const Chains chains = chains_of(p);
-    args->act_stride = plan_.blocking.kind == TileKind::kOcVector ? layout_.pixel * p.stride[kW] : layout_.channel;
+    args->act_stride =
+        plan_.blocking.kind == TileKind::kOcVector ? layout_.pixel * p.stride[kW] : layout_.channel;
     args->run_offset = runs_.offset.data();
     args->runs = static_cast<Index>(runs_.offset.size());
     args->run_length = runs_.length;
@@ -137,13 +139,13 @@ class DirectRun {
     const Index piece = oc_vector ? balanced_piece(chunk.cols, kernels_.oc_vector.max_rows)
                                   : kernels_.lanes * balanced_piece(ceil_div(chunk.cols, kernels_.lanes),
                                                                     kernels_.pixel_vector.max_vectors);
-    if (plan_.blocking.oc_inner)
-      return run_pixels(sweep, chunk, act, piece, chunk.oc0, chunk.oc);
+    if (plan_.blocking.oc_inner) return run_pixels(sweep, chunk, act, piece, chunk.oc0, chunk.oc);
     for (Index oc = 0; oc < chunk.oc; oc += sweep.tile_oc)
       run_pixels(sweep, chunk, act, piece, chunk.oc0 + oc, min_of(sweep.tile_oc, chunk.oc - oc));
   }
 
-  void run_pixels(TileSweep<T>& sweep, const Chunk& chunk, const T* act, Index piece, Index oc0, Index oc) const {
+  void run_pixels(TileSweep<T>& sweep, const Chunk& chunk, const T* act, Index piece, Index oc0,
+                  Index oc) const {
     const ConvProblem& p = plan_.request.problem;
     for (Index r = 0; r < chunk.rows; ++r)
       for (Index c = 0; c < chunk.cols; c += piece) {
@@ -163,10 +165,11 @@ class DirectRun {
   const ConvOperands& operands_;
 };
 
-// --- planning ----------------------------------------------------------------------------------------------------
+// --- planning
+// ----------------------------------------------------------------------------------------------------
 
-// Vectors of pixels want unit stride along a row, and rows long enough to fill them; vectors of output channels
-// want channels. Where the input is channels-first and pointwise, pixel vectors read it in place.
+// Vectors of pixels want unit stride along a row, and rows long enough to fill them; vectors of output
+// channels want channels. Where the input is channels-first and pointwise, pixel vectors read it in place.
 TileKind choose_kind(const Request& r, Index lanes) {
   const ConvProblem& p = r.problem;
   if (p.stride[kW] != 1) return TileKind::kOcVector;
@@ -183,8 +186,8 @@ bool reads_in_place(const Request& r, TileKind kind) {
   return kind == TileKind::kOcVector ? r.in.channel == 1 : r.in.spatial[kW] == 1;
 }
 
-// Elements between packed neighbours. Pixels whose distance is a multiple of 1 KB fall into few L1 sets (14 rows
-// of a tile then evict each other), so they are moved apart by one cache line.
+// Elements between packed neighbours. Pixels whose distance is a multiple of 1 KB fall into few L1 sets (14
+// rows of a tile then evict each other), so they are moved apart by one cache line.
 Index packed_pitch(const ConvProblem& p, TileKind kind, Index band_cols) {
   const Index element = static_cast<Index>(element_bytes(p));
   const Index natural = kind == TileKind::kOcVector
@@ -194,10 +197,13 @@ Index packed_pitch(const ConvProblem& p, TileKind kind, Index band_cols) {
 }
 
 double band_bytes(const ConvProblem& p, const Blocking& b) {
-  const double rows = static_cast<double>((b.rows - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH]));
-  const double cols = static_cast<double>((b.cols - 1) * p.stride[kW] + window_extent(p.kernel[kW], p.dilation[kW]));
+  const double rows =
+      static_cast<double>((b.rows - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH]));
+  const double cols =
+      static_cast<double>((b.cols - 1) * p.stride[kW] + window_extent(p.kernel[kW], p.dilation[kW]));
   const double pitch = static_cast<double>(packed_pitch(p, b.kind, b.cols));
-  const double line = b.kind == TileKind::kOcVector ? cols * pitch : static_cast<double>(p.in_ch_per_group()) * pitch;
+  const double line =
+      b.kind == TileKind::kOcVector ? cols * pitch : static_cast<double>(p.in_ch_per_group()) * pitch;
   return static_cast<double>(p.kernel[kD]) * rows * line * static_cast<double>(element_bytes(p));
 }
 
@@ -207,7 +213,8 @@ void choose_band(const ConvProblem& p, Index tile_cols, Blocking* b) {
   b->rows = 1;
   b->cols = p.out[kW];
   if (band_bytes(p, *b) > limit) {
-    while (b->cols > tile_cols && band_bytes(p, *b) > limit) b->cols = max_of(tile_cols, round_up(b->cols / 2, tile_cols));
+    while (b->cols > tile_cols && band_bytes(p, *b) > limit)
+      b->cols = max_of(tile_cols, round_up(b->cols / 2, tile_cols));
     return;
   }
   while (b->rows < p.out[kH]) {
@@ -218,7 +225,8 @@ void choose_band(const ConvProblem& p, Index tile_cols, Blocking* b) {
   }
 }
 
-// Enough chunks for every thread to take 8 to 16, cutting rows before channels (a channel cut repacks the band).
+// Enough chunks for every thread to take 8 to 16, cutting rows before channels (a channel cut repacks the
+// band).
 void cut_for_threads(ConvPlan* plan, Index tile_oc) {
   const ConvProblem& p = plan->request.problem;
   Blocking& b = plan->blocking;
@@ -226,7 +234,8 @@ void cut_for_threads(ConvPlan* plan, Index tile_oc) {
   if (plan->request.threads == 1) return;
   const Index wanted = 8 * plan->request.threads;
   while (chunk_count(*plan) < wanted && b.rows > 1) b.rows = ceil_div(b.rows, 2);
-  while (chunk_count(*plan) < wanted && b.oc_per_chunk > tile_oc) b.oc_per_chunk = round_up(ceil_div(b.oc_per_chunk, 2), tile_oc);
+  while (chunk_count(*plan) < wanted && b.oc_per_chunk > tile_oc)
+    b.oc_per_chunk = round_up(ceil_div(b.oc_per_chunk, 2), tile_oc);
 }
 
 template <class T>
@@ -238,7 +247,8 @@ ConvPlan plan_direct(const Request& request) {
   b.kind = choose_kind(plan.request, kernels.lanes);
   b.in_place = reads_in_place(plan.request, b.kind);
   const bool oc_vector = b.kind == TileKind::kOcVector;
-  const Index tile_cols = oc_vector ? kernels.oc_vector.max_rows : kernels.pixel_vector.max_vectors * kernels.lanes;
+  const Index tile_cols =
+      oc_vector ? kernels.oc_vector.max_rows : kernels.pixel_vector.max_vectors * kernels.lanes;
   choose_band(p, tile_cols, &b);
   const Index tile_oc = packed_tile_width(p, *request.table, b.kind);
   cut_for_threads(&plan, tile_oc);
@@ -278,12 +288,15 @@ ConvPlan plan(const Request& request) {
 }
 
 void execute(const ConvPlan& plan, const ConvOperands& operands) {
-  dispatch_dtype(plan.request.problem, [&](auto zero) { DirectRun<decltype(zero)>(plan, operands).execute(); });
+  dispatch_dtype(plan.request.problem,
+                 [&](auto zero) { DirectRun<decltype(zero)>(plan, operands).execute(); });
 }
 
 }  // namespace
 
-const ConvAlgorithm kDirect = {"direct", "SIMD tiles over the input in place or over padded rows", refusal, cost, bound,
-                               plan,     pack_weights,                                             execute};
+const ConvAlgorithm kDirect = {"direct",     "SIMD tiles over the input in place or over padded rows",
+                               refusal,      cost,
+                               bound,        plan,
+                               pack_weights, execute};
 
 }  // namespace pyconv

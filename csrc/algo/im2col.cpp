@@ -31,7 +31,8 @@ class Im2colRun {
       T* panel = scratch.as<T>();
       T* carries = panel + plan_.blocking.cols * plan_.blocking.pitch;
       TileSweep<T> sweep(plan_, operands_, kernels_);
-      for (Index number; source.next(&number);) run_chunk(sweep, decode_chunk(plan_, grid_, number), panel, carries);
+      for (Index number; source.next(&number);)
+        run_chunk(sweep, decode_chunk(plan_, grid_, number), panel, carries);
     });
   }
 
@@ -48,8 +49,9 @@ class Im2colRun {
         const T* row = image.row(chunk.od * p.stride[kD] - p.pad_begin[kD] + kd * p.dilation[kD],
                                  chunk.row0 * p.stride[kH] - p.pad_begin[kH] + kh * p.dilation[kH]);
         for (Index kw = 0; kw < p.kernel[kW]; ++kw) {
-          read_row(image, kernels_, row, channels, chunk.col0 * p.stride[kW] - p.pad_begin[kW] + kw * p.dilation[kW],
-                   p.stride[kW], chunk.cols, RowOrder::kChannelsInner, panel, plan_.blocking.pitch);
+          read_row(image, kernels_, row, channels,
+                   chunk.col0 * p.stride[kW] - p.pad_begin[kW] + kw * p.dilation[kW], p.stride[kW],
+                   chunk.cols, RowOrder::kChannelsInner, panel, plan_.blocking.pitch);
           panel += channels;
         }
       }
@@ -76,8 +78,8 @@ class Im2colRun {
         for (Index oc = 0; oc < chunk.oc; oc += sweep.tile_oc, args.carry += carry_size) {
           const Index width = min_of(sweep.tile_oc, chunk.oc - oc);
           sweep.weights_offset = weights_done * round_up(width, kernels_.lanes);
-          sweep.run(panel + c * plan_.blocking.pitch, chunk, chunk.row0, chunk.col0 + c, min_of(piece, chunk.cols - c),
-                    chunk.oc0 + oc, width);
+          sweep.run(panel + c * plan_.blocking.pitch, chunk, chunk.row0, chunk.col0 + c,
+                    min_of(piece, chunk.cols - c), chunk.oc0 + oc, width);
         }
       weights_done += args.run_length;
     }
@@ -102,7 +104,8 @@ ConvPlan plan_im2col(const Request& request) {
   if (b.pitch * static_cast<Index>(sizeof(T)) % 1024 == 0) b.pitch += 64 / static_cast<Index>(sizeof(T));
   const Index tile_rows = kernels.oc_vector.max_rows;
   const Index panel_budget = static_cast<Index>(kL2Bytes / 2 / sizeof(T));
-  b.cols = min_of(p.out[kW], tile_rows * max_of(1, min_of(kTilesPerPanel, panel_budget / (tile_rows * b.pitch))));
+  b.cols =
+      min_of(p.out[kW], tile_rows * max_of(1, min_of(kTilesPerPanel, panel_budget / (tile_rows * b.pitch))));
   // All output channels share a gathered panel, as far as their carries stay in L2.
   const Index tile_oc = packed_tile_width(p, *request.table, b.kind);
   const Index carry_oc = panel_budget / (tile_rows * ceil_div(b.cols, tile_rows));
@@ -122,8 +125,8 @@ std::string refusal(const ConvProblem& p) {
                        static_cast<double>(element_bytes(p));
   // Half the limit: the carries of a panel take up to half of L2 besides.
   if (bytes > static_cast<double>(kMaxScratchPerThread) / 2)
-    return concat("a panel of ", kMaxTileRows, " pixels needs ", bytes / (1 << 20), " MB of scratch, the limit is ",
-                  kMaxScratchPerThread >> 21, " MB");
+    return concat("a panel of ", kMaxTileRows, " pixels needs ", bytes / (1 << 20),
+                  " MB of scratch, the limit is ", kMaxScratchPerThread >> 21, " MB");
   return "";
 }
 
@@ -137,12 +140,16 @@ ConvPlan plan(const Request& request) {
 }
 
 void execute(const ConvPlan& plan, const ConvOperands& operands) {
-  dispatch_dtype(plan.request.problem, [&](auto zero) { Im2colRun<decltype(zero)>(plan, operands).execute(); });
+  dispatch_dtype(plan.request.problem,
+                 [&](auto zero) { Im2colRun<decltype(zero)>(plan, operands).execute(); });
 }
 
 }  // namespace
 
-const ConvAlgorithm kIm2col = {"im2col", "panels of gathered pixels times the weights, never a full matrix",
-                               refusal,  cost, bound, plan, pack_weights, execute};
+const ConvAlgorithm kIm2col = {
+    "im2col",     "panels of gathered pixels times the weights, never a full matrix",
+    refusal,      cost,
+    bound,        plan,
+    pack_weights, execute};
 
 }  // namespace pyconv

@@ -30,8 +30,8 @@ struct RowWriter {
 }  // namespace
 
 template <class T>
-void read_row(const InputImage<T>& image, const DenseKernels<T>& kernels, const T* row, Index channels, Index first,
-              Index step, Index count, RowOrder order, T* dst, Index pitch) {
+void read_row(const InputImage<T>& image, const DenseKernels<T>& kernels, const T* row, Index channels,
+              Index first, Index step, Index count, RowOrder order, T* dst, Index pitch) {
   const ConvProblem& p = *image.problem;
   const Index width = p.in[kW], w_stride = image.strides.spatial[kW];
   const RowWriter<T> writer{kernels, channels, step * w_stride, image.strides.channel, order, dst, pitch};
@@ -43,16 +43,17 @@ void read_row(const InputImage<T>& image, const DenseKernels<T>& kernels, const 
   const auto border = [&](Index begin, Index end) {
     if (begin >= end) return;
     if (p.pad_mode == PadMode::kConstant) return writer.fill(pad, begin, end - begin);
-    for (Index i = begin; i < end; ++i) writer.copy(row + source_index(first + i * step, width, p.pad_mode) * w_stride, i, 1);
+    for (Index i = begin; i < end; ++i)
+      writer.copy(row + source_index(first + i * step, width, p.pad_mode) * w_stride, i, 1);
   };
   border(0, inside);
   if (after > inside) writer.copy(row + (first + inside * step) * w_stride, inside, after - inside);
   border(after, count);
 }
 
-template void read_row<float>(const InputImage<float>&, const DenseKernels<float>&, const float*, Index, Index, Index,
-                              Index, RowOrder, float*, Index);
-template void read_row<double>(const InputImage<double>&, const DenseKernels<double>&, const double*, Index, Index,
-                               Index, Index, RowOrder, double*, Index);
+template void read_row<float>(const InputImage<float>&, const DenseKernels<float>&, const float*, Index,
+                              Index, Index, Index, RowOrder, float*, Index);
+template void read_row<double>(const InputImage<double>&, const DenseKernels<double>&, const double*, Index,
+                               Index, Index, Index, RowOrder, double*, Index);
 
 }  // namespace pyconv

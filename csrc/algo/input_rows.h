@@ -1,4 +1,5 @@
-// Reading padded input: the one place below the problem that turns positions outside the input into pad values.
+// Reading padded input: the one place below the problem that turns positions outside the input into pad
+// values.
 #pragma once
 
 #include "algo/algorithm.h"
@@ -12,7 +13,8 @@ struct InputImage {
   const ConvProblem* problem;
   ActivationStrides strides;
 
-  // The row at padded-grid position (d, h) (0 = first input row; may be negative), or null where it is padding.
+  // The row at padded-grid position (d, h) (0 = first input row; may be negative), or null where it is
+  // padding.
   const T* row(Index d, Index h) const {
     const Index from_d = source_index(d, problem->in[kD], problem->pad_mode);
     const Index from_h = source_index(h, problem->in[kH], problem->pad_mode);
@@ -28,7 +30,7 @@ enum class RowOrder : unsigned char { kChannelsInner, kPixelsInner };
 //   kChannelsInner: dst[pixel * pitch + channel]; kPixelsInner: dst[channel * pitch + pixel].
 // Pixels outside the row are what the padding mode says; a null row is all padding.
 template <class T>
-void read_row(const InputImage<T>& image, const DenseKernels<T>& kernels, const T* row, Index channels, Index first,
-              Index step, Index count, RowOrder order, T* dst, Index pitch);
+void read_row(const InputImage<T>& image, const DenseKernels<T>& kernels, const T* row, Index channels,
+              Index first, Index step, Index count, RowOrder order, T* dst, Index pitch);
 
 }  // namespace pyconv

@@ -1,5 +1,5 @@
-// The readable definition, and the last row of the registry: it takes every problem. Sums run in float64 in the
-// order channel, k_d, k_h, k_w and are rounded once.
+// The readable definition, and the last row of the registry: it takes every problem. Sums run in float64 in
+// the order channel, k_d, k_h, k_w and are rounded once.
 #include "algo/dense.h"
 #include "algo/input_rows.h"
 #include "algo/registry.h"
@@ -32,7 +32,8 @@ class NaiveRun {
       for (Index oh = 0; oh < p_.out[kH]; ++oh)
         for (Index ow = 0; ow < p_.out[kW]; ++ow) {
           const Spatial& s = request_.out.spatial;
-          const Index at = image * request_.out.batch + oc * request_.out.channel + od * s[kD] + oh * s[kH] + ow * s[kW];
+          const Index at =
+              image * request_.out.batch + oc * request_.out.channel + od * s[kD] + oh * s[kH] + ow * s[kW];
           double sum = weighted_sum(image, oc, Spatial{{od, oh, ow}});
           if (bias_) sum += static_cast<double>(bias_[oc]);
           if (residual_) sum += static_cast<double>(residual_[at]);
@@ -98,11 +99,13 @@ ConvPlan plan(const Request& request) {
 void pack(const ConvPlan&, const void*, void*) {}
 
 void execute(const ConvPlan& plan, const ConvOperands& operands) {
-  dispatch_dtype(plan.request.problem, [&](auto zero) { NaiveRun<decltype(zero)>(plan, operands).execute(); });
+  dispatch_dtype(plan.request.problem,
+                 [&](auto zero) { NaiveRun<decltype(zero)>(plan, operands).execute(); });
 }
 
 }  // namespace
 
-const ConvAlgorithm kNaive = {"naive", "the readable loop, float64 sums", refusal, cost, bound, plan, pack, execute};
+const ConvAlgorithm kNaive = {"naive", "the readable loop, float64 sums", refusal, cost, bound, plan, pack,
+                              execute};
 
 }  // namespace pyconv

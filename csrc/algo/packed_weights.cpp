@@ -28,7 +28,8 @@ T* pack_tile(const ConvProblem& p, const DenseKernels<T>& kernels, const T* w, c
       for (Index kh = 0; kh < p.kernel[kH]; ++kh)
         for (Index kw = 0; kw < p.kernel[kW]; ++kw) {
           const T* tap = block + kd * strides.kernel[kD] + kh * strides.kernel[kH] + kw * strides.kernel[kW];
-          if (padded_width != width) std::memset(packed, 0, static_cast<std::size_t>(channels * padded_width) * sizeof(T));
+          if (padded_width != width)
+            std::memset(packed, 0, static_cast<std::size_t>(channels * padded_width) * sizeof(T));
           kernels.gather2d(packed, padded_width, tap, strides.in_ch, strides.out_ch, channels, width);
           packed += channels * padded_width;
         }
@@ -59,7 +60,8 @@ Index packed_tile_width(const ConvProblem& p, const KernelTable& table, TileKind
   const bool f32 = p.dtype == DType::kFloat32;
   if (kind == TileKind::kPixelVector)
     return f32 ? table.dense_f32.pixel_vector.max_rows : table.dense_f64.pixel_vector.max_rows;
-  return lanes(p, table) * (f32 ? table.dense_f32.oc_vector.max_vectors : table.dense_f64.oc_vector.max_vectors);
+  return lanes(p, table) *
+         (f32 ? table.dense_f32.oc_vector.max_vectors : table.dense_f64.oc_vector.max_vectors);
 }
 
 Index packed_out_ch(const ConvProblem& p, const KernelTable& table, TileKind kind) {
@@ -72,8 +74,10 @@ std::size_t packed_weight_bytes(const ConvProblem& p, const KernelTable& table, 
 }
 
 void pack_weights(const ConvPlan& plan, const void* weight, void* packed) {
-  if (plan.request.problem.dtype == DType::kFloat32) pack_all(plan, static_cast<const float*>(weight), static_cast<float*>(packed));
-  else pack_all(plan, static_cast<const double*>(weight), static_cast<double*>(packed));
+  if (plan.request.problem.dtype == DType::kFloat32)
+    pack_all(plan, static_cast<const float*>(weight), static_cast<float*>(packed));
+  else
+    pack_all(plan, static_cast<const double*>(weight), static_cast<double*>(packed));
 }
 
 }  // namespace pyconv

@@ -1,7 +1,7 @@
 // Dense weights in the order the tiles read them, per group:
 //   [out_ch / width][chain][k_d][k_h][k_w][channel of the chain][width]
-// width is the tile's n (kOcVector: vectors * lanes; the last tile is padded with zeros to whole vectors) or its m
-// (kPixelVector: rows; the last tile is as narrow as it is). direct and im2col share both forms.
+// width is the tile's n (kOcVector: vectors * lanes; the last tile is padded with zeros to whole vectors) or
+// its m (kPixelVector: rows; the last tile is as narrow as it is). direct and im2col share both forms.
 #pragma once
 
 #include <cstddef>

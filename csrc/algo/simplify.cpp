@@ -9,9 +9,7 @@ bool is_pointwise(const ConvProblem& p, int dim) {
   return p.kernel[dim] == 1 && p.pad_begin[dim] == 0 && p.pad_end[dim] == 0;
 }
 
-bool is_unit(const ConvProblem& p, int dim) {
-  return is_pointwise(p, dim) && p.in[dim] == 1;
-}
+bool is_unit(const ConvProblem& p, int dim) { return is_pointwise(p, dim) && p.in[dim] == 1; }
 
 void subsample(Request* r) {
   ConvProblem& p = r->problem;
@@ -27,8 +25,8 @@ void subsample(Request* r) {
 
 void swap_dims(Request* r, int a, int b) {
   ConvProblem& p = r->problem;
-  for (Spatial* s : {&p.in, &p.kernel, &p.stride, &p.dilation, &p.pad_begin, &p.pad_end, &p.out, &r->in.spatial,
-                     &r->out.spatial, &r->weight.kernel})
+  for (Spatial* s : {&p.in, &p.kernel, &p.stride, &p.dilation, &p.pad_begin, &p.pad_end, &p.out,
+                     &r->in.spatial, &r->out.spatial, &r->weight.kernel})
     std::swap((*s)[a], (*s)[b]);
 }
 

@@ -1,4 +1,5 @@
-// Integer arithmetic used for sizes: the only ceil_div, the only overflow checks, the only output-size formula.
+// Integer arithmetic used for sizes: the only ceil_div, the only overflow checks, the only output-size
+// formula.
 #pragma once
 
 #include "core/check.h"

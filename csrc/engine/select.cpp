@@ -32,7 +32,8 @@ const ConvAlgorithm& select_conv(const ConvProblem& problem, Precision precision
   if (name.empty() || name == "auto") {
     const ConvAlgorithm* best = nullptr;
     for (const ConvAlgorithm* algorithm : conv_algorithms())
-      if (refusal(*algorithm, image, precision).empty() && (!best || algorithm->cost(image) < best->cost(image)))
+      if (refusal(*algorithm, image, precision).empty() &&
+          (!best || algorithm->cost(image) < best->cost(image)))
         best = algorithm;
     return *best;  // naive refuses nothing
   }
@@ -41,7 +42,8 @@ const ConvAlgorithm& select_conv(const ConvProblem& problem, Precision precision
     if (name == algorithm->name) {
       // A forced algorithm overrides the precision: the caller named what he wants.
       const std::string reason = algorithm->refusal(image);
-      check_value(reason.empty(), "algorithm='", name, "' cannot compute ", problem.to_string(), ": ", reason);
+      check_value(reason.empty(), "algorithm='", name, "' cannot compute ", problem.to_string(), ": ",
+                  reason);
       return *algorithm;
     }
     names += concat("'", algorithm->name, "', ");

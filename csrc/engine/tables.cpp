@@ -27,7 +27,8 @@ constexpr Compiled kCompiled[] = {
 
 const KernelTable& find(const std::string& name, const char* asked_by) {
   Isa isa;
-  check_value(isa_from_name(name, &isa), asked_by, " must be one of baseline, avx2, avx512, neon, got '", name, "'");
+  check_value(isa_from_name(name, &isa), asked_by, " must be one of baseline, avx2, avx512, neon, got '",
+              name, "'");
   for (const Compiled& entry : kCompiled) {
     if (entry.isa != isa) continue;
     check_value(cpu_supports(isa), asked_by, "='", name, "' cannot run here: ", isa_refusal(isa));

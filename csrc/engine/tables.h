@@ -12,7 +12,8 @@ namespace pyconv {
 // Compiled in and runnable here, fastest last.
 std::vector<const KernelTable*> available_tables();
 
-// "" or "auto": PYCONV_ISA if set, else the fastest. A name that cannot run throws ValueError with the reason.
+// "" or "auto": PYCONV_ISA if set, else the fastest. A name that cannot run throws ValueError with the
+// reason.
 const KernelTable& kernel_table(const std::string& isa);
 
 }  // namespace pyconv

@@ -1,5 +1,5 @@
-// The dense microkernel: keep an m x n tile in registers, broadcast one operand, load vectors of the other. It
-// makes direct convolution, im2col and every product inside other algorithms; it knows nothing of padding,
+// The dense microkernel: keep an m x n tile in registers, broadcast one operand, load vectors of the other.
+// It makes direct convolution, im2col and every product inside other algorithms; it knows nothing of padding,
 // strides or images. The contract is TileArgs in kernel_table.h.
 #pragma once
 
@@ -21,8 +21,8 @@ PYCONV_INLINE P Opaque(P p) {
 constexpr int kRowsPerBase = 3;
 
 template <class T, int kM, int kN>
-PYCONV_INLINE void AccumulateStep(const char* const (&base)[(kM + kRowsPerBase - 1) / kRowsPerBase], Index row_bytes,
-                                  int k, const T* weights, V<T> (&acc)[kM][kN]) {
+PYCONV_INLINE void AccumulateStep(const char* const (&base)[(kM + kRowsPerBase - 1) / kRowsPerBase],
+                                  Index row_bytes, int k, const T* weights, V<T> (&acc)[kM][kN]) {
   V<T> w[kN];
 #pragma GCC unroll 4
   for (int n = 0; n < kN; ++n) w[n] = LoadU(weights + n * kLanes<T>);
@@ -49,7 +49,8 @@ PYCONV_INLINE const T* OcVectorRun(const T* act, Index act_stride, Index length,
   Index k = 0;
   for (; k + kUnroll <= length; k += kUnroll) {
 #pragma GCC unroll 4
-    for (int u = 0; u < kUnroll; ++u) AccumulateStep<T, kM, kN>(base, row_bytes, u, weights + u * kN * kLanes<T>, acc);
+    for (int u = 0; u < kUnroll; ++u)
+      AccumulateStep<T, kM, kN>(base, row_bytes, u, weights + u * kN * kLanes<T>, acc);
     weights += kUnroll * kN * kLanes<T>;
 #pragma GCC unroll 8
     for (int b = 0; b < kBases; ++b) base[b] += kUnroll * sizeof(T);
@@ -63,15 +64,17 @@ PYCONV_INLINE const T* OcVectorRun(const T* act, Index act_stride, Index length,
   return weights;
 }
 
-// acc[:][n] += sum over k < length of weights[k][:] * act[k * stride + n]; only the first n_valid pixels are read.
+// acc[:][n] += sum over k < length of weights[k][:] * act[k * stride + n]; only the first n_valid pixels are
+// read.
 template <class T, int kM, int kN, bool kTail>
-PYCONV_INLINE const T* PixelVectorRun(const T* act, Index act_stride, Index length, Index n_valid, const T* weights,
-                                      V<T> (&acc)[kM][kN]) {
+PYCONV_INLINE const T* PixelVectorRun(const T* act, Index act_stride, Index length, Index n_valid,
+                                      const T* weights, V<T> (&acc)[kM][kN]) {
   for (Index k = 0; k < length; ++k) {
     V<T> x[kN];
 #pragma GCC unroll 4
     for (int n = 0; n < kN; ++n)
-      x[n] = kTail && n == kN - 1 ? LoadN(act + n * kLanes<T>, n_valid - n * kLanes<T>) : LoadU(act + n * kLanes<T>);
+      x[n] = kTail && n == kN - 1 ? LoadN(act + n * kLanes<T>, n_valid - n * kLanes<T>)
+                                  : LoadU(act + n * kLanes<T>);
 #pragma GCC unroll 14
     for (int m = 0; m < kM; ++m) {
       const V<T> w = Set(weights[m]);
@@ -174,8 +177,8 @@ PYCONV_INLINE void RunTile(const TileArgs<T>& args) {
       if constexpr (kKind == TileKind::kOcVector)
         weights = OcVectorRun<T, kM, kN>(act + args.run_offset[run], args.act_stride, length, weights, sum);
       else
-        weights = PixelVectorRun<T, kM, kN, kTail>(act + args.run_offset[run], args.act_stride, length, args.n_valid,
-                                                   weights, sum);
+        weights = PixelVectorRun<T, kM, kN, kTail>(act + args.run_offset[run], args.act_stride, length,
+                                                   args.n_valid, weights, sum);
     }
     if (chain > 0 || !first_is_total) {
       const T* before = chain > 0 ? reinterpret_cast<const T*>(&total[0][0]) : args.carry;
@@ -215,8 +218,10 @@ void OcVectorTile(const TileArgs<T>& args) {
 
 template <class T, int kM, int kN>
 void PixelVectorTile(const TileArgs<T>& args) {
-  if (args.n_valid == kN * kLanes<T>) RunTile<T, kM, kN, TileKind::kPixelVector, false>(args);
-  else RunTile<T, kM, kN, TileKind::kPixelVector, true>(args);
+  if (args.n_valid == kN * kLanes<T>)
+    RunTile<T, kM, kN, TileKind::kPixelVector, false>(args);
+  else
+    RunTile<T, kM, kN, TileKind::kPixelVector, true>(args);
 }
 
 // Tile sizes: accumulators + n loaded vectors + 1 broadcast must fit the register file.
@@ -230,8 +235,10 @@ struct TileSizes {
 
 template <class T, TileKind kKind, int kM, int kN>
 constexpr TileFn<T> TilePointer() {
-  if constexpr (kKind == TileKind::kOcVector) return &OcVectorTile<T, kM, kN>;
-  else return &PixelVectorTile<T, kM, kN>;
+  if constexpr (kKind == TileKind::kOcVector)
+    return &OcVectorTile<T, kM, kN>;
+  else
+    return &PixelVectorTile<T, kM, kN>;
 }
 
 template <class T, TileKind kKind, int kM, int kN, int kColumns>

@@ -1,4 +1,5 @@
-// Copies, transposes and gathers of a 2-D block: how input rows, im2col panels and weights reach a packed buffer.
+// Copies, transposes and gathers of a 2-D block: how input rows, im2col panels and weights reach a packed
+// buffer.
 #pragma once
 
 #include "simd/vec.h"
@@ -25,22 +26,27 @@ void TransposeBlocks(T* dst, Index dst_stride, const T* src, Index src_j_stride,
 #pragma GCC unroll 16
       for (int c = 0; c < kLanes<T>; ++c) {
         const T* column = src + i + (j + c) * src_j_stride;
-        block[c] = c >= block_cols ? Zero<T>() : block_rows == kLanes<T> ? LoadU(column) : LoadN(column, block_rows);
+        block[c] = c >= block_cols           ? Zero<T>()
+                   : block_rows == kLanes<T> ? LoadU(column)
+                                             : LoadN(column, block_rows);
       }
       Transpose<T>(block);
       T* out = dst + i * dst_stride + j;
 #pragma GCC unroll 16
       for (int r = 0; r < kLanes<T>; ++r) {
         if (r >= block_rows) break;
-        if (block_cols == kLanes<T>) StoreU<T>(block[r], out + r * dst_stride);
-        else StoreN(block[r], out + r * dst_stride, block_cols);
+        if (block_cols == kLanes<T>)
+          StoreU<T>(block[r], out + r * dst_stride);
+        else
+          StoreN(block[r], out + r * dst_stride, block_cols);
       }
     }
   }
 }
 
 template <class T>
-void Gather2d(T* dst, Index dst_stride, const T* src, Index src_i_stride, Index src_j_stride, Index rows, Index cols) {
+void Gather2d(T* dst, Index dst_stride, const T* src, Index src_i_stride, Index src_j_stride, Index rows,
+              Index cols) {
   if (src_j_stride == 1) {
     if (src_i_stride == cols && dst_stride == cols) return CopyRow(dst, src, rows * cols);
     for (Index i = 0; i < rows; ++i) CopyRow(dst + i * dst_stride, src + i * src_i_stride, cols);

@@ -1,5 +1,6 @@
-// THE boundary between portable code and instruction sets: one table of function pointers and tile sizes per ISA.
-// It is passed as an argument; there is no global dispatch state, so a test can ask for AVX2 on an AVX-512 machine.
+// THE boundary between portable code and instruction sets: one table of function pointers and tile sizes per
+// ISA. It is passed as an argument; there is no global dispatch state, so a test can ask for AVX2 on an
+// AVX-512 machine.
 #pragma once
 
 #include "core/types.h"
@@ -9,12 +10,15 @@ namespace pyconv {
 // One output tile of a dense convolution, `m` broadcast rows by `n` vector lanes:
 //   out[m][n] = finish(sum over chains of (sum over runs, k of broadcast(m, k) * vector(k, n)))
 // Every chain starts at +0 and is a sequence of single FMAs; chain sums are added in order. That order is the
-// only thing bits depend on (docs/decisions/0005), so every tile shape and both orientations give the same ones.
+// only thing bits depend on (docs/decisions/0005), so every tile shape and both orientations give the same
+// ones.
 //
 // Orientation kOcVector: m = output pixels, n = output channels. k runs over unit-stride activations.
-//   broadcast(m, k) = act[m * act_stride + chain * chain_step + run_offset[run] + k];  vector: weights, in order.
+//   broadcast(m, k) = act[m * act_stride + chain * chain_step + run_offset[run] + k];  vector: weights, in
+//   order.
 // Orientation kPixelVector: m = output channels, n = output pixels at unit stride.
-//   broadcast: weights, in order;  vector(k, n) = act[n + k * act_stride + chain * chain_step + run_offset[run]].
+//   broadcast: weights, in order;  vector(k, n) = act[n + k * act_stride + chain * chain_step +
+//   run_offset[run]].
 // Weights are packed in the order they are read: [chain][run][k][tile's n (or m)]; see algo/packed_weights.h.
 template <class T>
 struct TileArgs {
@@ -27,7 +31,8 @@ struct TileArgs {
   const T* weights;
 
   // The finished value goes to out[m * out_m_stride + n * out_n_stride], for n < n_valid; nothing else is
-  // touched. residual (or null) has out's strides. bias (or null) is indexed by the output channel of the tile.
+  // touched. residual (or null) has out's strides. bias (or null) is indexed by the output channel of the
+  // tile.
   T* out;
   Index out_m_stride, out_n_stride;
   Index n_valid;
@@ -35,8 +40,8 @@ struct TileArgs {
   const T* residual;
   T lo, hi;
 
-  // A sum too long for one call: with `resume` the totals start from `carry` (contiguous, tile-shaped), without
-  // `finish` they are left there instead of being finished into `out`.
+  // A sum too long for one call: with `resume` the totals start from `carry` (contiguous, tile-shaped),
+  // without `finish` they are left there instead of being finished into `out`.
   T* carry;
   bool resume, finish;
 };
@@ -44,8 +49,8 @@ struct TileArgs {
 template <class T>
 using TileFn = void (*)(const TileArgs<T>&);
 
-// dst[i * dst_stride + j] = src[i * src_i_stride + j * src_j_stride] for i < rows, j < cols: copies, transposes
-// and gathers, whatever the strides are.
+// dst[i * dst_stride + j] = src[i * src_i_stride + j * src_j_stride] for i < rows, j < cols: copies,
+// transposes and gathers, whatever the strides are.
 template <class T>
 using Gather2dFn = void (*)(T* dst, Index dst_stride, const T* src, Index src_i_stride, Index src_j_stride,
                             Index rows, Index cols);
@@ -85,15 +90,25 @@ struct KernelTable {
 };
 
 // One per compiled target; the only symbol each kernel unit exports.
-namespace baseline { extern const KernelTable kTable; }
-namespace avx2 { extern const KernelTable kTable; }
-namespace avx512 { extern const KernelTable kTable; }
-namespace neon { extern const KernelTable kTable; }
+namespace baseline {
+extern const KernelTable kTable;
+}
+namespace avx2 {
+extern const KernelTable kTable;
+}
+namespace avx512 {
+extern const KernelTable kTable;
+}
+namespace neon {
+extern const KernelTable kTable;
+}
 
 template <class T>
 const DenseKernels<T>& dense_kernels(const KernelTable& table) {
-  if constexpr (sizeof(T) == 4) return table.dense_f32;
-  else return table.dense_f64;
+  if constexpr (sizeof(T) == 4)
+    return table.dense_f32;
+  else
+    return table.dense_f64;
 }
 
 }  // namespace pyconv

@@ -1,4 +1,5 @@
-// What the machine can do at most: FMA throughput from registers, and read bandwidth. Reported beside every speed.
+// What the machine can do at most: FMA throughput from registers, and read bandwidth. Reported beside every
+// speed.
 #pragma once
 
 #include "simd/vec.h"

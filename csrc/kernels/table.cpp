@@ -1,4 +1,5 @@
-// Compiled once per instruction set (CMake: PYCONV_TARGET_*); exports the one symbol pyconv::<target>::kTable.
+// Compiled once per instruction set (CMake: PYCONV_TARGET_*); exports the one symbol
+// pyconv::<target>::kTable.
 #include "kernels/kernel_table.h"
 
 #include "kernels/dense-inl.h"
@@ -14,8 +15,7 @@ namespace {
 
 template <class T>
 constexpr DenseKernels<T> MakeDense() {
-  return {kLanes<T>,
-          MakeTileSet<T, TileKind::kOcVector, TileSizes<T>::kOcRows, TileSizes<T>::kOcVectors>(),
+  return {kLanes<T>, MakeTileSet<T, TileKind::kOcVector, TileSizes<T>::kOcRows, TileSizes<T>::kOcVectors>(),
           MakeTileSet<T, TileKind::kPixelVector, TileSizes<T>::kPixelRows, TileSizes<T>::kPixelVectors>(),
           &Gather2d<T>};
 }
@@ -29,7 +29,10 @@ constexpr bool kFused = true;
 }  // namespace
 
 extern const KernelTable kTable;
-constexpr KernelTable kTableValue = {PYCONV_STRINGIFY(PYCONV_TARGET_NS), kFused, MakeDense<float>(), MakeDense<double>(),
+constexpr KernelTable kTableValue = {PYCONV_STRINGIFY(PYCONV_TARGET_NS),
+                                     kFused,
+                                     MakeDense<float>(),
+                                     MakeDense<double>(),
                                      {&FmaPeak<float>, &FmaPeak<double>, &ReadAll}};
 const KernelTable kTable = kTableValue;
 

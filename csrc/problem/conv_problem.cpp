@@ -8,20 +8,21 @@ namespace pyconv {
 namespace {
 
 void check_dims(const ConvSpec& s) {
-  check_value(s.batch >= 0 && s.in_ch >= 0 && s.out_ch >= 0, "sizes must not be negative, got batch=", s.batch,
-              ", in_ch=", s.in_ch, ", out_ch=", s.out_ch);
+  check_value(s.batch >= 0 && s.in_ch >= 0 && s.out_ch >= 0,
+              "sizes must not be negative, got batch=", s.batch, ", in_ch=", s.in_ch, ", out_ch=", s.out_ch);
   check_value(s.groups >= 1, "groups must be at least 1, got ", s.groups);
   check_value(s.in_ch % s.groups == 0, "in_channels must be divisible by groups: in_channels is ", s.in_ch,
               ", groups is ", s.groups);
-  check_value(s.out_ch % s.groups == 0, "out_channels must be divisible by groups: out_channels is ", s.out_ch,
-              ", groups is ", s.groups);
+  check_value(s.out_ch % s.groups == 0, "out_channels must be divisible by groups: out_channels is ",
+              s.out_ch, ", groups is ", s.groups);
 }
 
 void check_padding_fits(const ConvSpec& s, int dim) {
   const Index pad = max_of(s.pad_begin[dim], s.pad_end[dim]);
   if (s.pad_mode == PadMode::kReflect)
-    check_value(pad == 0 || pad < s.in[dim], "padding_mode='reflect' needs padding < input size in dimension ",
-                dim_name(dim), ": padding is ", pad, ", input size is ", s.in[dim]);
+    check_value(pad == 0 || pad < s.in[dim],
+                "padding_mode='reflect' needs padding < input size in dimension ", dim_name(dim),
+                ": padding is ", pad, ", input size is ", s.in[dim]);
   if (s.pad_mode == PadMode::kCircular)
     check_value(pad <= s.in[dim], "padding_mode='circular' needs padding <= input size in dimension ",
                 dim_name(dim), ": padding is ", pad, ", input size is ", s.in[dim]);
@@ -34,19 +35,22 @@ void check_padding_fits(const ConvSpec& s, int dim) {
 Index checked_out_size(const ConvSpec& s, int dim) {
   const char* name = dim_name(dim);
   check_value(s.in[dim] >= 0, "input size must not be negative, got ", s.in[dim], " in dimension ", name);
-  check_value(s.kernel[dim] >= 1, "kernel size must be at least 1, got ", s.kernel[dim], " in dimension ", name);
+  check_value(s.kernel[dim] >= 1, "kernel size must be at least 1, got ", s.kernel[dim], " in dimension ",
+              name);
   check_value(s.stride[dim] >= 1, "stride must be at least 1, got ", s.stride[dim], " in dimension ", name);
-  check_value(s.dilation[dim] >= 1, "dilation must be at least 1, got ", s.dilation[dim], " in dimension ", name);
+  check_value(s.dilation[dim] >= 1, "dilation must be at least 1, got ", s.dilation[dim], " in dimension ",
+              name);
   check_value(s.pad_begin[dim] >= 0 && s.pad_end[dim] >= 0, "padding must not be negative, got (",
               s.pad_begin[dim], ", ", s.pad_end[dim], ") in dimension ", name);
   check_padding_fits(s, dim);
-  const Index padded =
-      checked_add(checked_add(s.in[dim], s.pad_begin[dim], "padded input size"), s.pad_end[dim], "padded input size");
+  const Index padded = checked_add(checked_add(s.in[dim], s.pad_begin[dim], "padded input size"),
+                                   s.pad_end[dim], "padded input size");
   const Index window =
       checked_add(checked_mul(s.dilation[dim], s.kernel[dim] - 1, "kernel extent"), 1, "kernel extent");
-  check_value(window <= padded, "the kernel must fit into the padded input: dilation * (kernel - 1) + 1 = ",
-              s.dilation[dim], " * (", s.kernel[dim], " - 1) + 1 = ", window, ", padded input size = ", s.in[dim],
-              " + ", s.pad_begin[dim], " + ", s.pad_end[dim], " = ", padded, " in dimension ", name);
+  check_value(window <= padded,
+              "the kernel must fit into the padded input: dilation * (kernel - 1) + 1 = ", s.dilation[dim],
+              " * (", s.kernel[dim], " - 1) + 1 = ", window, ", padded input size = ", s.in[dim], " + ",
+              s.pad_begin[dim], " + ", s.pad_end[dim], " = ", padded, " in dimension ", name);
   return output_size(padded, window, s.stride[dim]);
 }
 
@@ -118,21 +122,33 @@ ConvProblem ConvProblem::parse(const std::string& text) {
   s.groups = in.number("g", 1);
   for (std::string flag; in.flag(&flag);) {
     bool known = true;
-    if (flag == "f32") s.dtype = DType::kFloat32;
-    else if (flag == "f64") s.dtype = DType::kFloat64;
-    else if (flag == "reflect") s.pad_mode = PadMode::kReflect;
-    else if (flag == "replicate") s.pad_mode = PadMode::kReplicate;
-    else if (flag == "circular") s.pad_mode = PadMode::kCircular;
-    else if (flag == "symmetric") s.pad_mode = PadMode::kSymmetric;
-    else if (flag == "bias") s.epilogue.has_bias = true;
-    else if (flag == "residual") s.epilogue.has_residual = true;
-    else if (flag == "relu") s.epilogue.set_activation(Activation::kRelu);
-    else if (flag == "relu6") s.epilogue.set_activation(Activation::kRelu6);
-    else if (flag.rfind("value", 0) == 0) s.pad_value = in.real(flag.substr(5));
+    if (flag == "f32")
+      s.dtype = DType::kFloat32;
+    else if (flag == "f64")
+      s.dtype = DType::kFloat64;
+    else if (flag == "reflect")
+      s.pad_mode = PadMode::kReflect;
+    else if (flag == "replicate")
+      s.pad_mode = PadMode::kReplicate;
+    else if (flag == "circular")
+      s.pad_mode = PadMode::kCircular;
+    else if (flag == "symmetric")
+      s.pad_mode = PadMode::kSymmetric;
+    else if (flag == "bias")
+      s.epilogue.has_bias = true;
+    else if (flag == "residual")
+      s.epilogue.has_residual = true;
+    else if (flag == "relu")
+      s.epilogue.set_activation(Activation::kRelu);
+    else if (flag == "relu6")
+      s.epilogue.set_activation(Activation::kRelu6);
+    else if (flag.rfind("value", 0) == 0)
+      s.pad_value = in.real(flag.substr(5));
     else if (flag.rfind("clip", 0) == 0 && flag.find(':') != std::string::npos)
       s.epilogue.set_activation(Activation::kClip, in.real(flag.substr(4, flag.find(':') - 4)),
                                 in.real(flag.substr(flag.find(':') + 1)));
-    else known = false;
+    else
+      known = false;
     check_value(known, "unknown flag '", flag, "' in problem string '", text, "'");
   }
   return ConvProblem(s);

@@ -61,7 +61,8 @@ void ProblemReader::fail(const std::string& why) const {
 
 bool ProblemReader::take(const char* key) {
   const std::size_t length = std::strlen(key);
-  const bool digit_follows = at_ + length < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_ + length]));
+  const bool digit_follows =
+      at_ + length < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_ + length]));
   if (text_.compare(at_, length, key) != 0 || !digit_follows) return false;
   at_ += length;
   return true;
@@ -96,7 +97,8 @@ int ProblemReader::dims(const char* d, const char* h, const char* w, Spatial* va
     (*value)[dim] = integer();
     ++found;
   }
-  if (rank > 0 && found != rank) fail(concat("kernel and input must have the same number of dimensions, ", rank));
+  if (rank > 0 && found != rank)
+    fail(concat("kernel and input must have the same number of dimensions, ", rank));
   return found;
 }
 
@@ -110,7 +112,8 @@ void ProblemReader::repeated(const char* key, int rank, Spatial* value) {
       (*value)[dim] = (*value)[first];
       continue;
     }
-    if (at_ >= text_.size() || text_[at_] != 'x') fail("one number per dimension is needed, separated by 'x'");
+    if (at_ >= text_.size() || text_[at_] != 'x')
+      fail("one number per dimension is needed, separated by 'x'");
     ++at_;
     (*value)[dim] = integer();
   }

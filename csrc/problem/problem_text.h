@@ -1,5 +1,6 @@
-// Writing and reading problem strings, shared by ConvProblem and PoolProblem. A field is a letter (or letters)
-// and numbers: "h56", "p1x2" (per dimension), "p0:1" (begin:end). Flags follow, each after an underscore.
+// Writing and reading problem strings, shared by ConvProblem and PoolProblem. A field is a letter (or
+// letters) and numbers: "h56", "p1x2" (per dimension), "p0:1" (begin:end). Flags follow, each after an
+// underscore.
 #pragma once
 
 #include <sstream>

@@ -1,15 +1,16 @@
-// The vector types and ~25 operations every kernel is written with, under Highway's names. This header picks the
-// instruction set of the unit being compiled (CMake defines exactly one PYCONV_TARGET_*); everything lives in an
-// anonymous namespace inside PYCONV_TARGET_NS, so that no two instruction sets can ever share a symbol.
+// The vector types and ~25 operations every kernel is written with, under Highway's names. This header picks
+// the instruction set of the unit being compiled (CMake defines exactly one PYCONV_TARGET_*); everything
+// lives in an anonymous namespace inside PYCONV_TARGET_NS, so that no two instruction sets can ever share a
+// symbol.
 //
 // Contract, identical on every target:
 //   V<T>                    a full vector of kLanes<T> elements
 //   Zero, Set(x)            all lanes 0 / x
 //   LoadU, StoreU           unaligned; LoadN, StoreN touch the first n lanes only (LoadN zeroes the rest)
 //   a + b, a - b, a * b, a / b     IEEE, each rounded once
-//   MulAdd(a, b, c)         a * b + c rounded once; twice on the no-FMA baseline, the one target outside promise 1
-//   Max(a, b), Min(a, b)    a > b ? a : b and a < b ? a : b: b where either is NaN or both are equal
-//   a > b, a == b ...       compiler masks (integer vectors); IfThenElse(mask, yes, no)
+//   MulAdd(a, b, c)         a * b + c rounded once; twice on the no-FMA baseline, the one target outside
+//   promise 1 Max(a, b), Min(a, b)    a > b ? a : b and a < b ? a : b: b where either is NaN or both are
+//   equal a > b, a == b ...       compiler masks (integer vectors); IfThenElse(mask, yes, no)
 //   InterleaveLower/Upper   whole-vector interleave of the lower / upper halves of a and b
 #pragma once
 

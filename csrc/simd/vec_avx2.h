@@ -26,18 +26,23 @@ PYCONV_INLINE V<double> MulAdd(V<double> a, V<double> b, V<double> c) { return _
 
 template <class T>
 PYCONV_INLINE V<T> Max(V<T> a, V<T> b) {
-  if constexpr (sizeof(T) == 4) return _mm256_max_ps(a, b);
-  else return _mm256_max_pd(a, b);
+  if constexpr (sizeof(T) == 4)
+    return _mm256_max_ps(a, b);
+  else
+    return _mm256_max_pd(a, b);
 }
 template <class T>
 PYCONV_INLINE V<T> Min(V<T> a, V<T> b) {
-  if constexpr (sizeof(T) == 4) return _mm256_min_ps(a, b);
-  else return _mm256_min_pd(a, b);
+  if constexpr (sizeof(T) == 4)
+    return _mm256_min_ps(a, b);
+  else
+    return _mm256_min_pd(a, b);
 }
 
 // All ones in the first n lanes, read from a sliding window over eight ones and eight zeros.
 PYCONV_INLINE __m256i FirstN32(Index n) {
-  alignas(64) static const std::int32_t kWindow[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+  alignas(64) static const std::int32_t kWindow[16] = {-1, -1, -1, -1, -1, -1, -1, -1,
+                                                       0,  0,  0,  0,  0,  0,  0,  0};
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kWindow + 8 - (n < 8 ? n : 8)));
 }
 PYCONV_INLINE __m256i FirstN64(Index n) {

@@ -26,13 +26,17 @@ PYCONV_INLINE V<double> MulAdd(V<double> a, V<double> b, V<double> c) { return _
 
 template <class T>
 PYCONV_INLINE V<T> Max(V<T> a, V<T> b) {
-  if constexpr (sizeof(T) == 4) return _mm512_max_ps(a, b);
-  else return _mm512_max_pd(a, b);
+  if constexpr (sizeof(T) == 4)
+    return _mm512_max_ps(a, b);
+  else
+    return _mm512_max_pd(a, b);
 }
 template <class T>
 PYCONV_INLINE V<T> Min(V<T> a, V<T> b) {
-  if constexpr (sizeof(T) == 4) return _mm512_min_ps(a, b);
-  else return _mm512_min_pd(a, b);
+  if constexpr (sizeof(T) == 4)
+    return _mm512_min_ps(a, b);
+  else
+    return _mm512_min_pd(a, b);
 }
 
 PYCONV_INLINE __mmask16 FirstN(Index n, int lanes) {

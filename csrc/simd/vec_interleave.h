@@ -1,5 +1,5 @@
-// InterleaveLower/Upper as compiler shuffles, for targets with a whole-register two-source permute (or 16-byte
-// registers). AVX2 has its own: gcc 12 sends these through memory there.
+// InterleaveLower/Upper as compiler shuffles, for targets with a whole-register two-source permute (or
+// 16-byte registers). AVX2 has its own: gcc 12 sends these through memory there.
 #pragma once
 
 #include "simd/vec_types.h"

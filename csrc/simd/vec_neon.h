@@ -21,8 +21,12 @@ namespace pyconv {
 namespace neon {
 namespace {
 
-PYCONV_INLINE V<float> MulAdd(V<float> a, V<float> b, V<float> c) { return (V<float>)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
-PYCONV_INLINE V<double> MulAdd(V<double> a, V<double> b, V<double> c) { return (V<double>)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b); }
+PYCONV_INLINE V<float> MulAdd(V<float> a, V<float> b, V<float> c) {
+  return (V<float>)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
+PYCONV_INLINE V<double> MulAdd(V<double> a, V<double> b, V<double> c) {
+  return (V<double>)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+}
 
 // Not vmaxq/vminq: they return NaN whichever side it is on, and order -0 below +0.
 template <class T>

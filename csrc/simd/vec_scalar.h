@@ -1,5 +1,5 @@
-// Every machine: 16-byte compiler vectors (SSE2 on x86-64) and no fused multiply-add; never libm's fma, which is a
-// slow function call where the instruction is missing.
+// Every machine: 16-byte compiler vectors (SSE2 on x86-64) and no fused multiply-add; never libm's fma, which
+// is a slow function call where the instruction is missing.
 #pragma once
 
 #include "core/types.h"

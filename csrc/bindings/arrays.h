@@ -1,0 +1,60 @@
+// NumPy arrays as pointers, shapes and element strides. Only plain arrays are understood here (exact ndarray,
+// native byte order, aligned); pyconv/_arrays.py turns everything else into one.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <string>
+
+#include "core/check.h"
+#include "core/math.h"
+#include "core/types.h"
+
+namespace pyconv {
+
+namespace py = pybind11;
+
+// True for float32/float64 ndarrays that kernels can read as they are.
+bool is_plain(py::handle object);
+
+inline DType dtype_of(const py::array& a) { return a.itemsize() == 4 ? DType::kFloat32 : DType::kFloat64; }
+inline py::dtype numpy_dtype(DType dtype) {
+  return dtype == DType::kFloat32 ? py::dtype::of<float>() : py::dtype::of<double>();
+}
+
+std::string shape_text(const py::array& a);
+
+// "channels_first" or "channels_last": where the channel axis of an activation array is.
+enum class AxisOrder : unsigned char { kChannelsFirst, kChannelsLast };
+AxisOrder axis_order(const std::string& data_format);
+
+// An activation array seen as (batch, channel, d, h, w); an unbatched one has batch 1.
+struct Activation {
+  void* data;
+  Index batch, channels;
+  Spatial size;
+  ActivationStrides strides;
+  bool batched;
+};
+// `name` is the argument's name in error messages.
+Activation activation_view(const py::array& a, const char* name, int rank, AxisOrder order);
+
+// Whether memory runs channels-last; strides that read both ways count as channels-first.
+bool is_channels_last(const Activation& a);
+
+// A new array for (batch, channels, size) in the given axis order. Its memory is channels-last when `like`
+// is, otherwise C-contiguous.
+py::array allocate_like(const Activation& like, AxisOrder order, int rank, Index channels,
+                        const Spatial& size, DType dtype);
+
+// Checks a caller's `out`: exact shape, dtype, writeable, plain, no element twice.
+void check_out(py::handle out, const Activation& like, AxisOrder order, int rank, Index channels,
+               const Spatial& size, DType dtype);
+
+// Whether the memory of two arrays may overlap (their extents do).
+bool may_overlap(const py::array& a, const py::array& b);
+
+inline Index element_stride(const py::array& a, int axis) { return a.strides(axis) / a.itemsize(); }
+
+}  // namespace pyconv

@@ -1,0 +1,271 @@
+// Convolution: Python arguments -> a validated problem -> plan -> execution without the GIL.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "bindings/args.h"
+#include "bindings/arrays.h"
+#include "bindings/bind.h"
+#include "engine/conv.h"
+
+namespace pyconv {
+namespace {
+
+// The Python arguments of one convolution, in the order functional.py passes them.
+struct ConvArgs {
+  int rank;
+  py::handle input, weight, bias, stride, padding, dilation, groups, padding_mode, activation, residual,
+      data_format;
+};
+
+// Arrays the fast path cannot read: pyconv/_arrays.py converts them and calls again.
+bool needs_conversion(const ConvArgs& args, py::handle out) {
+  if (!is_plain(args.input) || !is_plain(args.weight)) return true;
+  const auto type_num = [](py::handle a) {
+    return py::detail::array_descriptor_proxy(py::detail::array_proxy(a.ptr())->descr)->type_num;
+  };
+  const int type = type_num(args.input);
+  if (type_num(args.weight) != type) return true;
+  for (py::handle optional : {args.bias, args.residual})
+    if (!optional.is_none() && (!is_plain(optional) || type_num(optional) != type)) return true;
+  return !out.is_none() && !is_plain(out);
+}
+
+struct ConvInputs {
+  Activation input;
+  AxisOrder order;
+  WeightStrides weight_strides;
+  ConvSpec spec;
+};
+
+void read_weight(const py::array& weight, int rank, ConvInputs* inputs) {
+  check_value(weight.ndim() == rank + 2, "weight of conv", rank, "d must have ", rank + 2,
+              " dimensions (out_channels, in_channels / groups, *kernel), got ", weight.ndim(), ": shape ",
+              shape_text(weight));
+  inputs->spec.out_ch = weight.shape(0);
+  inputs->weight_strides = {element_stride(weight, 0), element_stride(weight, 1), spatial_of(0)};
+  for (int i = 0; i < rank; ++i) {
+    const int dim = kMaxSpatial - rank + i;
+    inputs->spec.kernel[dim] = weight.shape(2 + i);
+    inputs->weight_strides.kernel[dim] = element_stride(weight, 2 + i);
+  }
+}
+
+ConvInputs read_inputs(const ConvArgs& args) {
+  ConvInputs inputs;
+  const auto input = py::reinterpret_borrow<py::array>(args.input);
+  const auto weight = py::reinterpret_borrow<py::array>(args.weight);
+  ConvSpec& spec = inputs.spec;
+  inputs.order = axis_order(args.data_format.cast<std::string>());
+  inputs.input = activation_view(input, "input", args.rank, inputs.order);
+  spec.dtype = dtype_of(input);
+  spec.rank = args.rank;
+  spec.batch = inputs.input.batch;
+  spec.in_ch = inputs.input.channels;
+  spec.in = inputs.input.size;
+  read_weight(weight, args.rank, &inputs);
+  spec.groups = parse_index(args.groups, "groups");
+  spec.stride = parse_spatial(args.stride, "stride", args.rank, 1);
+  spec.dilation = parse_spatial(args.dilation, "dilation", args.rank, 1);
+  parse_padding(args.padding, args.rank, spec.kernel, spec.stride, spec.dilation, &spec.pad_begin,
+                &spec.pad_end);
+  spec.pad_mode = parse_padding_mode(args.padding_mode);
+  parse_activation(args.activation, &spec.epilogue);
+  spec.epilogue.has_bias = !args.bias.is_none();
+  spec.epilogue.has_residual = !args.residual.is_none();
+  check_value(spec.groups >= 1, "groups must be at least 1, got ", spec.groups);
+  check_value(spec.in_ch == checked_mul(weight.shape(1), spec.groups, "in_channels"),
+              "input channels must equal weight.shape[1] * groups: input has ", spec.in_ch,
+              " channels (shape ", shape_text(input), "), weight expects ", weight.shape(1), " * ",
+              spec.groups, " (shape ", shape_text(weight), ")");
+  if (spec.epilogue.has_bias) {
+    const auto bias = py::reinterpret_borrow<py::array>(args.bias);
+    check_value(bias.ndim() == 1 && bias.shape(0) == spec.out_ch, "bias must have shape (out_channels,) = (",
+                spec.out_ch, ",), got ", shape_text(bias));
+  }
+  return inputs;
+}
+
+// `residual` (or bias) as an array whose memory the kernels can walk together with out's.
+py::array aligned_residual(py::handle residual, const ConvInputs& inputs, const ConvProblem& p,
+                           const Activation& out) {
+  auto array = py::reinterpret_borrow<py::array>(residual);
+  const Activation view = activation_view(array, "residual", p.rank, inputs.order);
+  check_value(view.batched == inputs.input.batched && view.batch == p.batch && view.channels == p.out_ch &&
+                  view.size == p.out,
+              "residual must have the shape of the result, got ", shape_text(array), " for ", p.to_string());
+  const ActivationStrides &a = view.strides, &b = out.strides;
+  if (a.batch == b.batch && a.channel == b.channel && a.spatial == b.spatial) return array;
+  py::array copy =
+      py::array(array.dtype(), std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()), [&] {
+        std::vector<py::ssize_t> strides;
+        const auto item = array.itemsize();
+        if (inputs.input.batched) strides.push_back(b.batch * item);
+        if (inputs.order == AxisOrder::kChannelsFirst) strides.push_back(b.channel * item);
+        for (int dim = kMaxSpatial - p.rank; dim < kMaxSpatial; ++dim)
+          strides.push_back(b.spatial[dim] * item);
+        if (inputs.order == AxisOrder::kChannelsLast) strides.push_back(b.channel * item);
+        return strides;
+      }());
+  copy[py::ellipsis()] = array;
+  return copy;
+}
+
+py::array contiguous_bias(py::handle bias) {
+  auto array = py::reinterpret_borrow<py::array>(bias);
+  return array.strides(0) == array.itemsize() ? array : py::array(array.attr("copy")());
+}
+
+py::object conv(int rank, py::handle input, py::handle weight, py::handle bias, py::handle stride,
+                py::handle padding, py::handle dilation, py::handle groups, py::handle padding_mode,
+                py::handle activation, py::handle residual, py::handle data_format,
+                const std::string& algorithm, py::handle out, py::handle options_handle,
+                PackedWeights* cache) {
+  const ConvArgs args{rank,     input,  weight,       bias,       stride,   padding,
+                      dilation, groups, padding_mode, activation, residual, data_format};
+  if (needs_conversion(args, out)) return py::reinterpret_borrow<py::object>(Py_NotImplemented);
+  const Options& options = options_or_default(options_handle);
+  const ConvInputs inputs = read_inputs(args);
+  const ConvProblem problem(inputs.spec);
+  const ConvChoice choice{options.precision,
+                          algorithm == "auto" && !options.algorithm.empty() ? options.algorithm : algorithm};
+
+  py::array result;
+  bool copy_back = false;
+  if (out.is_none()) {
+    // Refuse a forced algorithm before anything is allocated.
+    select_conv(problem, choice.precision, choice.algorithm);
+    result = allocate_like(inputs.input, inputs.order, rank, problem.out_ch, problem.out, problem.dtype);
+  } else {
+    check_out(out, inputs.input, inputs.order, rank, problem.out_ch, problem.out, problem.dtype);
+    result = py::reinterpret_borrow<py::array>(out);
+    for (py::handle other : {input, weight, bias, residual})
+      copy_back =
+          copy_back || (!other.is_none() && may_overlap(result, py::reinterpret_borrow<py::array>(other)));
+    if (copy_back)
+      result = allocate_like(inputs.input, inputs.order, rank, problem.out_ch, problem.out, problem.dtype);
+  }
+  const Activation out_view = activation_view(result, "out", rank, inputs.order);
+  const py::array bias_array = bias.is_none() ? py::array() : contiguous_bias(bias);
+  const py::array residual_array =
+      residual.is_none() ? py::array() : aligned_residual(residual, inputs, problem, out_view);
+  const Request request{problem,           inputs.input.strides, out_view.strides, inputs.weight_strides,
+                        options.threads(), &options.kernels()};
+  const ConvPlan plan = plan_conv(request, choice);
+  const ConvOperands operands{inputs.input.data,
+                              py::detail::array_proxy(weight.ptr())->data,
+                              nullptr,
+                              bias.is_none() ? nullptr : bias_array.data(),
+                              residual.is_none() ? nullptr : residual_array.data(),
+                              out_view.data};
+  {
+    const py::gil_scoped_release release;
+    run_conv(plan, operands, cache);
+  }
+  if (!copy_back) return std::move(result);
+  out[py::ellipsis()] = result;
+  return py::reinterpret_borrow<py::object>(out);
+}
+
+py::dict describe(const ConvPlan& plan, const ConvProblem& problem, const ConvChoice& choice) {
+  py::list candidates;
+  for (const Candidate& c : conv_candidates(problem, choice.precision))
+    candidates.append(py::make_tuple(c.algorithm->name, c.cost_us, c.refusal));
+  const ErrorBound bound = plan.algorithm->bound(problem);
+  const Blocking& b = plan.blocking;
+  py::dict d;
+  d["problem"] = problem.to_string();
+  d["algorithm"] = plan.algorithm->name;
+  d["isa"] = plan.request.table->name;
+  d["threads"] = plan.request.threads;
+  d["chunks"] = plan.chunks;
+  d["packed_bytes"] = plan.packed_bytes;
+  d["scratch_bytes_per_thread"] = plan.scratch_per_thread;
+  d["candidates"] = candidates;
+  d["bound"] =
+      py::make_tuple(bound.elementwise ? "elementwise" : "tile", bound.factor, bound.exact_on_integers);
+  d["flops"] = problem.flops();
+  d["out_size"] = py::make_tuple(problem.out[kD], problem.out[kH], problem.out[kW]);
+  d["tile"] = b.kind == TileKind::kOcVector ? "oc_vector" : "pixel_vector";
+  d["in_place"] = b.in_place;
+  d["band"] = py::make_tuple(b.rows, b.cols, b.oc_per_chunk);
+  return d;
+}
+
+// Strides of a dense array of the problem's input (or output) in the given memory format.
+ActivationStrides dense_strides(Index channels, const Spatial& size, bool channels_last) {
+  ActivationStrides s;
+  Index step = channels_last ? channels : 1;
+  for (int dim = kW; dim >= kD; --dim) {
+    s.spatial[dim] = step;
+    step *= size[dim];
+  }
+  s.channel = channels_last ? 1 : step;
+  s.batch = channels_last ? step : step * channels;
+  return s;
+}
+
+py::dict plan(const std::string& text, const std::string& data_format, const std::string& algorithm,
+              py::handle options_handle) {
+  const ConvProblem problem = ConvProblem::parse(text);
+  const Options& options = options_or_default(options_handle);
+  const bool channels_last = axis_order(data_format) == AxisOrder::kChannelsLast;
+  const ConvChoice choice{options.precision,
+                          algorithm == "auto" && !options.algorithm.empty() ? options.algorithm : algorithm};
+  const Index taps = problem.taps();
+  const WeightStrides weight{problem.in_ch_per_group() * taps, taps,
+                             Spatial{{problem.kernel[kH] * problem.kernel[kW], problem.kernel[kW], 1}}};
+  const Request request{problem,
+                        dense_strides(problem.in_ch, problem.in, channels_last),
+                        dense_strides(problem.out_ch, problem.out, channels_last),
+                        weight,
+                        options.threads(),
+                        &options.kernels()};
+  return describe(plan_conv(request, choice), problem, choice);
+}
+
+// The problem string of a call, and whether its input runs channels-last; NotImplemented as for conv.
+py::object conv_problem(int rank, py::handle input, py::handle weight, py::handle bias, py::handle stride,
+                        py::handle padding, py::handle dilation, py::handle groups, py::handle padding_mode,
+                        py::handle activation, py::handle residual, py::handle data_format) {
+  const ConvArgs args{rank,     input,  weight,       bias,       stride,   padding,
+                      dilation, groups, padding_mode, activation, residual, data_format};
+  if (needs_conversion(args, py::none())) return py::reinterpret_borrow<py::object>(Py_NotImplemented);
+  const ConvInputs inputs = read_inputs(args);
+  const bool memory_last = is_channels_last(inputs.input);
+  return py::make_tuple(ConvProblem(inputs.spec).to_string(),
+                        memory_last ? "channels_last" : "channels_first");
+}
+
+py::list algorithms() {
+  py::list rows;
+  for (const ConvAlgorithm* algorithm : conv_algorithms())
+    rows.append(py::make_tuple(algorithm->name, algorithm->summary));
+  return rows;
+}
+
+// (kind, factor, exact on integers) of one registry row for a problem; "" is `auto`.
+py::tuple error_bound(const std::string& text, const std::string& algorithm, const std::string& precision) {
+  const ConvProblem problem = ConvProblem::parse(text);
+  const ErrorBound bound = select_conv(problem, precision_from_name(precision), algorithm).bound(problem);
+  return py::make_tuple(bound.elementwise ? "elementwise" : "tile", bound.factor, bound.exact_on_integers);
+}
+
+}  // namespace
+
+void register_conv(py::module_& m) {
+  py::class_<PackedWeights>(m, "PackedWeights")
+      .def(py::init<>())
+      .def_property_readonly("nbytes", &PackedWeights::bytes);
+  m.def("conv", &conv, py::arg("rank"), py::arg("input"), py::arg("weight"), py::arg("bias"),
+        py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
+        py::arg("padding_mode"), py::arg("activation"), py::arg("residual"), py::arg("data_format"),
+        py::arg("algorithm"), py::arg("out"), py::arg("options"), py::arg("packed").none(true));
+  m.def("conv_problem", &conv_problem, py::arg("rank"), py::arg("input"), py::arg("weight"), py::arg("bias"),
+        py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
+        py::arg("padding_mode"), py::arg("activation"), py::arg("residual"), py::arg("data_format"));
+  m.def("plan", &plan, py::arg("problem"), py::arg("data_format"), py::arg("algorithm"), py::arg("options"));
+  m.def("algorithms", &algorithms);
+  m.def("error_bound", &error_bound, py::arg("problem"), py::arg("algorithm"), py::arg("precision"));
+}
+
+}  // namespace pyconv
