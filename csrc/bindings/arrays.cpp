@@ -27,11 +27,11 @@ AxisOrder axis_order(const std::string& data_format) {
   return AxisOrder::kChannelsLast;
 }
 
-Activation activation_view(const py::array& a, const char* name, int rank, AxisOrder order) {
+ArrayView activation_view(const py::array& a, const char* name, int rank, AxisOrder order) {
   const int ndim = static_cast<int>(a.ndim());
   check_value(ndim == rank + 2 || ndim == rank + 1, name, " of a ", rank, "-d operation must have ", rank + 2,
               " dimensions, or ", rank + 1, " unbatched, got ", ndim, ": shape ", shape_text(a));
-  Activation view;
+  ArrayView view;
   view.batched = ndim == rank + 2;
   view.data = const_cast<void*>(a.data());
   const int first = view.batched ? 1 : 0;
@@ -50,7 +50,7 @@ Activation activation_view(const py::array& a, const char* name, int rank, AxisO
   return view;
 }
 
-bool is_channels_last(const Activation& a) {
+bool is_channels_last(const ArrayView& a) {
   if (a.channels <= 1 || a.strides.channel != 1) return false;
   Index least = a.channels;
   bool any = false;
@@ -65,7 +65,7 @@ bool is_channels_last(const Activation& a) {
 
 namespace {
 
-std::vector<py::ssize_t> shape_of(const Activation& like, AxisOrder order, int rank, Index channels,
+std::vector<py::ssize_t> shape_of(const ArrayView& like, AxisOrder order, int rank, Index channels,
                                   const Spatial& size) {
   std::vector<py::ssize_t> shape;
   shape.reserve(static_cast<std::size_t>(rank) + 2);
@@ -78,8 +78,8 @@ std::vector<py::ssize_t> shape_of(const Activation& like, AxisOrder order, int r
 
 }  // namespace
 
-py::array allocate_like(const Activation& like, AxisOrder order, int rank, Index channels,
-                        const Spatial& size, DType dtype) {
+py::array allocate_like(const ArrayView& like, AxisOrder order, int rank, Index channels, const Spatial& size,
+                        DType dtype) {
   const std::vector<py::ssize_t> shape = shape_of(like, order, rank, channels, size);
   const AxisOrder memory = is_channels_last(like) ? AxisOrder::kChannelsLast
                            : order == AxisOrder::kChannelsLast && like.channels > 1 &&
@@ -106,7 +106,7 @@ py::array allocate_like(const Activation& like, AxisOrder order, int rank, Index
   return py::array(numpy_dtype(dtype), shape, strides);
 }
 
-void check_out(py::handle out, const Activation& like, AxisOrder order, int rank, Index channels,
+void check_out(py::handle out, const ArrayView& like, AxisOrder order, int rank, Index channels,
                const Spatial& size, DType dtype) {
   check_type(py::isinstance<py::array>(out), "out must be a NumPy array");
   const py::array a = py::reinterpret_borrow<py::array>(out);

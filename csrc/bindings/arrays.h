@@ -30,7 +30,7 @@ enum class AxisOrder : unsigned char { kChannelsFirst, kChannelsLast };
 AxisOrder axis_order(const std::string& data_format);
 
 // An activation array seen as (batch, channel, d, h, w); an unbatched one has batch 1.
-struct Activation {
+struct ArrayView {
   void* data;
   Index batch, channels;
   Spatial size;
@@ -38,18 +38,18 @@ struct Activation {
   bool batched;
 };
 // `name` is the argument's name in error messages.
-Activation activation_view(const py::array& a, const char* name, int rank, AxisOrder order);
+ArrayView activation_view(const py::array& a, const char* name, int rank, AxisOrder order);
 
 // Whether memory runs channels-last; strides that read both ways count as channels-first.
-bool is_channels_last(const Activation& a);
+bool is_channels_last(const ArrayView& a);
 
 // A new array for (batch, channels, size) in the given axis order. Its memory is channels-last when `like`
 // is, otherwise C-contiguous.
-py::array allocate_like(const Activation& like, AxisOrder order, int rank, Index channels,
-                        const Spatial& size, DType dtype);
+py::array allocate_like(const ArrayView& like, AxisOrder order, int rank, Index channels, const Spatial& size,
+                        DType dtype);
 
 // Checks a caller's `out`: exact shape, dtype, writeable, plain, no element twice.
-void check_out(py::handle out, const Activation& like, AxisOrder order, int rank, Index channels,
+void check_out(py::handle out, const ArrayView& like, AxisOrder order, int rank, Index channels,
                const Spatial& size, DType dtype);
 
 // Whether the memory of two arrays may overlap (their extents do).

@@ -31,7 +31,7 @@ bool needs_conversion(const ConvArgs& args, py::handle out) {
 }
 
 struct ConvInputs {
-  Activation input;
+  ArrayView input;
   AxisOrder order;
   WeightStrides weight_strides;
   ConvSpec spec;
@@ -87,9 +87,9 @@ ConvInputs read_inputs(const ConvArgs& args) {
 
 // `residual` (or bias) as an array whose memory the kernels can walk together with out's.
 py::array aligned_residual(py::handle residual, const ConvInputs& inputs, const ConvProblem& p,
-                           const Activation& out) {
+                           const ArrayView& out) {
   auto array = py::reinterpret_borrow<py::array>(residual);
-  const Activation view = activation_view(array, "residual", p.rank, inputs.order);
+  const ArrayView view = activation_view(array, "residual", p.rank, inputs.order);
   check_value(view.batched == inputs.input.batched && view.batch == p.batch && view.channels == p.out_ch &&
                   view.size == p.out,
               "residual must have the shape of the result, got ", shape_text(array), " for ", p.to_string());
@@ -144,7 +144,7 @@ py::object conv(int rank, py::handle input, py::handle weight, py::handle bias, 
     if (copy_back)
       result = allocate_like(inputs.input, inputs.order, rank, problem.out_ch, problem.out, problem.dtype);
   }
-  const Activation out_view = activation_view(result, "out", rank, inputs.order);
+  const ArrayView out_view = activation_view(result, "out", rank, inputs.order);
   const py::array bias_array = bias.is_none() ? py::array() : contiguous_bias(bias);
   const py::array residual_array =
       residual.is_none() ? py::array() : aligned_residual(residual, inputs, problem, out_view);

@@ -1,0 +1,46 @@
+"""Convolution and pooling for NumPy arrays on the CPU: fast, reproducible, checked against PyTorch."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from pyconv._options import get_num_threads, options, set_num_threads
+from pyconv._plan import Plan, plan, show_config
+from pyconv._version import __version__
+from pyconv.functional import conv1d, conv2d, conv3d
+
+__all__ = [
+    "Plan",
+    "__version__",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "get_num_threads",
+    "nn",
+    "options",
+    "plan",
+    "set_num_threads",
+    "show_config",
+    "testing",
+]
+
+# Loaded on first use, so that `import pyconv` stays cheap: name -> (module, attribute or None for the module).
+_LAZY: dict[str, tuple[str, str | None]] = {
+    "nn": ("pyconv.nn", None),
+    "testing": ("pyconv.testing", None),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'pyconv' has no attribute {name!r}")
+    module_name, attribute = _LAZY[name]
+    module = import_module(module_name)
+    value = module if attribute is None else getattr(module, attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_LAZY))
