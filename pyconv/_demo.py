@@ -252,7 +252,7 @@ def run_table() -> bool:
 
     _heading("3. Real layers on this machine, one thread, both memory layouts, the faster one shown")
     conditions = quick_table.conditions(threads=1)
-    ceilings = machine.measure_ceilings(quick_table.isa(), ["float32", "float64"])
+    ceilings = machine.measure_ceilings(machine.current_isa(), ["float32", "float64"])
     results = []
     with progress(len(TABLE), "measuring") as step:
         for label, problem in TABLE.items():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pyconv.bench import stats
-from pyconv.bench.harness import Method, cold_samples, interleave
+from pyconv.bench.harness import Method, cold_samples, interleave, wait_until_quiet
 
 
 class FakeClock:
@@ -112,3 +112,17 @@ def test_geometric_mean():
     assert stats.geometric_mean([1.0, 4.0]) == pytest.approx(2.0)
     with pytest.raises(ValueError, match="no values"):
         stats.geometric_mean([])
+
+
+def test_waiting_ends_when_nothing_spins_and_gives_up_on_what_never_stops():
+    clock = FakeClock()
+    busy = iter([0.01, 0.01, 0.01, 0.0])
+
+    def sleep(seconds):
+        clock.now += seconds
+        clock.cpu = getattr(clock, "cpu", 0.0) + next(busy, 0.01)
+
+    assert wait_until_quiet(1.0, clock, lambda: getattr(clock, "cpu", 0.0), sleep)
+    assert clock.now == pytest.approx(0.04)
+    assert not wait_until_quiet(1.0, clock, lambda: getattr(clock, "cpu", 0.0), sleep)
+    assert clock.now == pytest.approx(1.05, abs=0.011)

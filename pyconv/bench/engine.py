@@ -30,7 +30,6 @@ class Conditions:
     layouts: tuple[str, ...]
     rivals: tuple[Rival, ...]
     method: Method
-    precision: str = "high"
     cold: bool = False
 
 
@@ -50,6 +49,7 @@ def measure(case: Case, conditions: Conditions) -> CaseResult:
     calls = {name: ready.call for name, ready in prepared.items()}
     if calls:
         calls[CONTROL] = next(iter(calls.values()))
+    harness.wait_until_quiet()
     timings = harness.interleave(calls, conditions.method)
     for name, ready in prepared.items():
         cold = _cold(ready) if conditions.cold else None
@@ -148,7 +148,6 @@ def _result(
         batch=case.batch,
         count=case.count,
         threads=conditions.threads,
-        precision=conditions.precision,
         flops=case.flops,
         flops_without_padding=case.flops_without_padding,
         bytes_moved=case.bytes_moved,

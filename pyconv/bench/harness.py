@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+_QUIET_SECONDS = 0.01
+
 Call = Callable[[], object]
 Clock = Callable[[], float]
 
@@ -111,6 +113,25 @@ def _block(call: Call, count: int, settle: float, clock: Clock, cpu_clock: Clock
         call()
     wall = clock() - start
     return wall, cpu_clock() - cpu_start
+
+
+def wait_until_quiet(
+    limit: float = 2.0,
+    clock: Clock = time.perf_counter,
+    cpu_clock: Clock = time.process_time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Sleep until this process uses no CPU: workers of a library that has just been used go on spinning.
+
+    NumPy's BLAS, which checks the results, spins for about a tenth of a second. False: they never stopped.
+    """
+    end = clock() + limit
+    while clock() < end:
+        start = cpu_clock()
+        sleep(_QUIET_SECONDS)
+        if cpu_clock() - start < 0.1 * _QUIET_SECONDS:
+            return True
+    return False
 
 
 def cold_samples(

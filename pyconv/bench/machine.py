@@ -44,6 +44,13 @@ def last_level_bytes() -> int:
     return max(_cache_sizes().values(), default=DEFAULT_LAST_LEVEL)
 
 
+def current_isa() -> str:
+    """The instruction set that runs now."""
+    from pyconv import _core
+
+    return str(_core.current_isa())
+
+
 def measure_ceilings(isa: str, dtypes: list[str], seconds: float = 0.2) -> Ceilings:
     """FMA peak and read bandwidth of one thread."""
     from pyconv import _core

@@ -16,16 +16,9 @@ TORCH = "torch"
 
 def conditions(threads: int, case_seconds: float = 1.5) -> Conditions:
     """pyconv as layer and as function, and torch where it is importable."""
-    wanted = (*SUBJECTS, TORCH)
+    wanted = (*SUBJECTS[:2], TORCH)
     chosen = tuple(rival for rival in map(rivals.find, wanted) if rivals.absence(rival) is None)
     return Conditions(threads, LAYOUTS, chosen, Method(case_seconds=case_seconds))
-
-
-def isa() -> str:
-    """The instruction set that runs now."""
-    from pyconv import _core
-
-    return str(_core.current_isa())
 
 
 def render(labels: Sequence[str], results: Sequence[CaseResult], ceilings: Ceilings) -> str:

@@ -67,7 +67,6 @@ class CaseResult:
     batch: int
     count: int
     threads: int
-    precision: str
     flops: int
     flops_without_padding: int
     bytes_moved: int

@@ -1,0 +1,25 @@
+"""pyconv as a layer with precision="medium": Winograd F(4x4) may be chosen; otherwise as pyconv_layer."""
+
+from __future__ import annotations
+
+import contextvars
+
+from pyconv.bench.cases import Case
+from pyconv.bench.data import Data
+from pyconv.bench.rivals import pyconv_layer_rival
+from pyconv.bench.rivals.base import Given, Prepared, Rival, Setup
+
+
+def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
+    """Prepare and call inside a context of its own: the option is entered once, not in every call."""
+    import pyconv
+
+    context = contextvars.copy_context()
+    context.run(pyconv.options(precision="medium").__enter__)
+    ready = context.run(pyconv_layer_rival.prepare, case, data, setup)
+    run, call = context.run, ready.call
+    given = Given(ready.given.layout, ready.given.weights, 'precision="medium"')
+    return Prepared(lambda: run(call), ready.to_numpy, given, ready.algorithm)
+
+
+RIVAL = Rival("pyconv-medium", prepare, pyconv_layer_rival.set_threads, requires=("pyconv._core",))
