@@ -41,4 +41,4 @@ def _run_plan(arguments: argparse.Namespace) -> None:
     given = {"num_threads": arguments.threads, "isa": arguments.isa, "precision": arguments.precision}
     with pyconv.options(**{name: value for name, value in given.items() if value is not None}):
         for problem in arguments.problem:
-            print(pyconv.plan(problem, memory_format=arguments.layout))
+            print(pyconv.plan(problem, data_format=arguments.layout))

@@ -45,10 +45,10 @@ def last_level_bytes() -> int:
 
 
 def current_isa() -> str:
-    """The instruction set that runs now."""
+    """The instruction set that runs unless one is forced."""
     from pyconv import _core
 
-    return str(_core.current_isa())
+    return str(_core.default_isa())
 
 
 def measure_ceilings(isa: str, dtypes: list[str], seconds: float = 0.2) -> Ceilings:

@@ -98,7 +98,7 @@ def _targets(run: Run) -> list[str]:
             f"{score.worst:.2f} (>= {score.target.worst:g})",
             f"`{score.worst_problem}`",
         ]
-        for score in sets.scores(run.results)
+        for score in sets.scores(run)
     ]
     header = ["set", "threads", "rows", "geometric mean", "worst row", "which"]
     return ["## Sets", table(header, rows)] if rows else []

@@ -86,7 +86,7 @@ def _finite(measurements: Iterator[Measurement]) -> list[Measurement]:
 def _settings(options: Options) -> Iterator[None]:
     import pyconv
 
-    with pyconv.options(isa=options.isa) if options.isa else contextlib.nullcontext():
+    with pyconv.options(isa=options.isa) if options.isa else contextlib.nullcontext():  # type: ignore[arg-type]
         yield
 
 

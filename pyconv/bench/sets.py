@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from pyconv.bench.records import CaseResult
+from pyconv.bench.problem_string import parse_case
+from pyconv.bench.records import CaseResult, Run
 from pyconv.bench.stats import geometric_mean
 
+JUDGED = {"quick", "layers", "pool"}  # the suites whose rows are the benchmark set's
 SMALL_FLOPS = 1_000_000
 ENGINES = ("onnxruntime", "openvino")
 
@@ -64,8 +66,6 @@ def _small(result: CaseResult) -> bool:
 
 
 def channels(result: CaseResult) -> tuple[int, int]:
-    from pyconv.bench.problem_string import parse_case
-
     case = parse_case(result.problem)
     return case.in_ch, case.out_ch
 
@@ -98,14 +98,15 @@ def row_ratio(result: CaseResult, target: Target) -> float | None:
     return min((ratio.value for ratio in found if ratio is not None), default=None)
 
 
-def scores(results: Iterable[CaseResult]) -> list[Score]:
-    """A score for each target that has at least one measured row."""
-    results = list(results)
+def scores(run: Run) -> list[Score]:
+    """A score for each target that has at least one measured row; none for rows the user chose."""
+    if not JUDGED & set(run.suite.split()):
+        return []
     found = []
     for target in TARGETS:
         rows = [
             (ratio, result.problem)
-            for result in results
+            for result in run.results
             if result.threads == target.threads and target.chosen(result)
             if (ratio := row_ratio(result, target)) is not None
         ]

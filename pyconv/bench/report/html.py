@@ -52,5 +52,5 @@ def _scores(run: Run) -> list[dict[str, object]]:
             "asked_worst": score.target.worst,
             "reached": score.reached,
         }
-        for score in sets.scores(run.results)
+        for score in sets.scores(run)
     ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from pyconv.bench.cases import Case
 from pyconv.bench.data import Data, channels_last
+from pyconv.bench.problem_string import format_case
 from pyconv.bench.rivals.base import (
     CHANNELS_LAST,
     PACKED,
@@ -21,8 +22,7 @@ def set_threads(threads: int) -> int:
     import pyconv
 
     pyconv.set_num_threads(threads)
-    count: int = pyconv.get_num_threads()
-    return count
+    return pyconv.get_num_threads()
 
 
 def lay_out(array: Any, layout: str) -> Any:
@@ -39,17 +39,7 @@ def padding(case: Case) -> Any:
 def chosen_algorithm(case: Case) -> str:
     import pyconv
 
-    return str(pyconv.plan(case.input_shape, case.weight_shape, **plan_arguments(case)).algorithm)
-
-
-def plan_arguments(case: Case) -> dict[str, Any]:
-    return {
-        "stride": case.stride,
-        "padding": padding(case),
-        "dilation": case.dilation,
-        "groups": case.groups,
-        "dtype": case.dtype,
-    }
+    return pyconv.plan(format_case(case)).algorithm
 
 
 def prepare(case: Case, data: Data, setup: Setup) -> Prepared:

@@ -1,0 +1,185 @@
+"""From measured rows to what people read: scores, Markdown, HTML, comparisons and the command line."""
+
+import dataclasses
+import json
+import re
+
+import pytest
+
+from pyconv.__main__ import main
+from pyconv.bench import compare, engine, markdown, records, rivals, run, sets
+from pyconv.bench.problem_string import parse_case
+from pyconv.bench.records import CaseResult, Ceilings, Comparison, Entry, Measurement, Run
+from pyconv.bench.report import html
+from pyconv.bench.rivals.base import Given, Prepared, Rival
+from pyconv.bench.stats import Ratio
+from pyconv.bench.suites import Options
+
+
+def result_of(problem, ratios, seconds=1e-3, **labels):
+    """A measured row: `ratios` maps (subject, rival, layout) to how many times faster the subject is."""
+    case = parse_case(problem)
+    contestants = dict.fromkeys(name for subject, rival, _ in ratios for name in (subject, rival))
+    entries = [
+        Entry(name, "nchw", "ok", seconds=seconds, first_call_s=seconds, samples=60) for name in contestants
+    ]
+    comparisons = [
+        Comparison(*key, Ratio(value, 0.99 * value, 1.01 * value)) for key, value in ratios.items()
+    ]
+    row = CaseResult(
+        problem, "net", "layer", "test", case.op, case.ndim, case.kind, case.dtype, case.batch, 1, 1,
+        case.flops, case.flops_without_padding, case.bytes_moved, entries, comparisons, Ratio(1.0, 0.9, 1.1),
+    )  # fmt: skip
+    return dataclasses.replace(row, **labels)
+
+
+def run_of(*results, suite="layers"):
+    made = Run(
+        suite, "python -m pyconv bench", "2026-01-02", {"processor": "P"}, {"numpy": "2"}, {"jax": "gone"}, {}
+    )
+    made.ceilings = Ceilings({"float32": 100.0, "float64": 50.0}, 20.0, "avx2")
+    made.results += results
+    made.complete = True
+    return made
+
+
+LAYER_TORCH = ("pyconv-layer", "torch", "best")
+
+
+def test_scores_take_the_mean_the_worst_and_the_faster_engine():
+    ratios = {
+        LAYER_TORCH: 4.0,
+        ("pyconv-layer", "onnxruntime", "best"): 1.2,
+        ("pyconv-layer", "openvino", "best"): 3.0,
+    }
+    scores = sets.scores(
+        run_of(result_of("c64h8w8_k64r3s3", ratios), result_of("c8h8w8_k8r1s1", {LAYER_TORCH: 1.0}))
+    )
+    found = {score.target.title: score for score in scores}
+    everything = found["all convolutions, layer"]
+    assert (everything.rows, everything.worst, everything.worst_problem) == (2, 1.0, "c8h8w8_k8r1s1")
+    assert everything.mean == pytest.approx(2.0)
+    assert everything.reached
+    assert found["dense 3x3, >= 64 channels, layer"].rows == 1
+    engines = found["layer against onnxruntime and openvino"]
+    assert engines.mean == pytest.approx(1.2)
+    assert not engines.reached
+    assert sets.scores(run_of(result_of("c8h8w8_k8r1s1", ratios), suite="custom")) == []
+
+
+def test_markdown_shows_rows_scores_controls_and_faults():
+    measured = run_of(result_of("c64h8w8_k64r3s3", {LAYER_TORCH: 2.5}, seconds=5e-5))
+    measured.measurements += [Measurement("peak", 3.0, "MB", "how"), Measurement("gone", -1.0, "MB", "why")]
+    measured.faults.append("something absurd")
+    text = markdown.render(measured)
+    gflops = parse_case("c64h8w8_k64r3s3").flops / 5e-5 / 1e9
+    for expected in (
+        "| 2.50 [2.48, 2.52] |", f"| {gflops:.1f} | {gflops:.0f} % |", "something absurd", "A/A control",
+        "absent: jax (gone)", "| peak | 3 MB | how |", "| gone | not measured | why |", "50.00 us",
+    ):  # fmt: skip
+        assert expected in text
+
+
+def test_markdown_says_why_a_row_has_no_figure():
+    row = result_of("c8h8w8_k8r1s1", {LAYER_TORCH: 1.0})
+    entries = [
+        Entry("pyconv-layer", "nchw", "wrong", "error 1e6"),
+        Entry("torch", "nchw", "ok", seconds=1e-3),
+    ]
+    text = markdown.render(run_of(dataclasses.replace(row, entries=entries, comparisons=[])))
+    assert "wrong: error 1e6" in text
+
+
+def test_network_totals_count_multiplicities():
+    rows = [
+        result_of("c8h8w8_k8r1s1", {LAYER_TORCH: 2.0}, seconds=1e-3, count=3),
+        result_of("c8h9w9_k8r1s1", {LAYER_TORCH: 2.0}, seconds=2e-3),
+    ]
+    totals = markdown.network_totals(run_of(*rows), "pyconv-layer", "torch")
+    assert totals == {("net", 1): (pytest.approx(5e-3), pytest.approx(5e-3), 4)}
+
+
+def test_html_is_self_contained_and_carries_the_run():
+    hostile = result_of("c8h8w8_k8r1s1", {LAYER_TORCH: 2.0}, name="</script><b>{{RUN}}")
+    page = html.render(run_of(hostile), before=run_of(hostile))
+    assert not re.search(r"(src|href)\s*=|@import|url\(", page)
+    assert set(re.findall(r"https?://[^\"' ]+", page)) == {"http://www.w3.org/2000/svg"}
+    assert "{{STYLE}}" not in page
+    assert page.count("</script>") == 3
+    embedded = re.search(r'id="run">(.*?)</script>', page, re.DOTALL)[1]
+    document = json.loads(embedded)
+    assert document["results"][0]["name"] == "</script><b>{{RUN}}"
+    assert document["scores"][0]["rows"] == 1
+
+
+def test_a_change_counts_only_beyond_the_noise():
+    problems = ("c8h8w8_k8r1s1", "c8h9w9_k8r1s1", "c8h7w7_k8r1s1", "c8h6w6_k8r1s1")
+    before = run_of(*(result_of(problem, {LAYER_TORCH: 2.0}) for problem in problems))
+    after = run_of(
+        *(result_of(p, {LAYER_TORCH: r}) for p, r in zip(problems, (1.5, 1.97, 2.04, 3.0), strict=True))
+    )
+    after.results.append(result_of("c9h9w9_k8r1s1", {LAYER_TORCH: 1.0}))
+    changes = compare.compare(before, after)
+    assert [(change.problem, change.is_regression, change.clear) for change in changes] == [
+        (problems[0], True, True), (problems[1], False, False), (problems[2], False, False),
+        (problems[3], False, True),
+    ]  # fmt: skip
+    text = compare.render(changes)
+    assert "SLOWER  2.00 -> 1.50" in text
+    assert "faster  2.00 -> 3.00" in text
+    assert "no change beyond" in compare.render(changes[1:3])
+    assert "no comparison in common" in compare.render([])
+
+
+def test_the_command_compares_two_files_and_fails_on_a_regression(tmp_path, capsys):
+    for name, ratio in (("before", 2.0), ("after", 1.0)):
+        records.save(run_of(result_of("c8h8w8_k8r1s1", {LAYER_TORCH: ratio})), tmp_path / f"{name}.json")
+    paths = [str(tmp_path / "before.json"), str(tmp_path / "after.json")]
+    assert main(["bench", "--compare", *paths]) == 1
+    assert "SLOWER" in capsys.readouterr().out
+    assert main(["bench", "--compare", *reversed(paths)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["bench", "no-such-suite"], "cannot read the problem string"),
+        (["bench", "quick", "--layout", "nhcw"], "--layout must be of nchw, nhwc"),
+        (["bench", "quick", "--rivals", "nobody"], "unknown rival 'nobody'"),
+        (["bench", "networks", "--network", "lenet"], "unknown network 'lenet'"),
+        (["bench", "--model", "model.pt"], "module:factory"),
+        (["plan", "nonsense"], "nonsense"),
+    ],
+)
+def test_a_mistyped_command_is_told_the_rule(arguments, words, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["info", "demo", "bench", "plan"])
+def test_help_teaches_with_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    assert f"python -m pyconv {command}" in capsys.readouterr().out
+
+
+def test_an_interrupted_run_keeps_what_it_has(monkeypatch):
+    calls = []
+
+    def prepare(case, operands, setup):
+        calls.append(case)
+        if len(calls) > 2:
+            raise KeyboardInterrupt
+        values = engine.make_truth(case, operands).values.astype(case.dtype)
+        return Prepared(lambda: values, lambda y: y, Given(setup.layout, "none"))
+
+    monkeypatch.setattr(rivals, "find", lambda name: Rival(name, prepare, lambda n: n, layouts=("nchw",)))
+    cases = tuple(parse_case(f"c2h{size}w8_k2r3s3") for size in (8, 9, 10, 11))
+    options = Options(suites=("custom",), cases=cases, rivals=("pyconv-layer",), threads=(1,), seconds=0.05)
+    finished = run.run(options, "test")
+    assert not finished.complete
+    assert [row.problem for row in finished.results] == ["n1c2h8w8_k2r3s3_f32", "n1c2h9w8_k2r3s3_f32"]
+    assert "incomplete" in markdown.render(finished)
