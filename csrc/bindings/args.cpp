@@ -1,13 +1,13 @@
 #include "bindings/args.h"
 
+#include "bindings/arrays.h"
+
 #include "core/check.h"
 #include "engine/tables.h"
 #include "runtime/thread_pool.h"
 
 namespace pyconv {
 namespace {
-
-std::string repr_of(py::handle value) { return py::str(py::repr(value)); }
 
 bool is_sequence(py::handle value) {
   return PyTuple_Check(value.ptr()) || PyList_Check(value.ptr()) ||
@@ -33,10 +33,10 @@ Index parse_index(py::handle value, const char* name) {
     const long long result = PyLong_AsLongLong(value.ptr());
     if (result != -1 || !PyErr_Occurred()) return result;
     PyErr_Clear();
-    throw ValueError(concat(name, " must fit 64 bits, got ", repr_of(value)));
+    throw ValueError(concat(name, " must fit 64 bits, got ", ReprOf{value}));
   }
   check_type(PyIndex_Check(value.ptr()) && !PyBool_Check(value.ptr()), name, " must be an integer, got ",
-             repr_of(value));
+             ReprOf{value});
   const auto integer = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
   if (!integer) throw py::error_already_set();
   return parse_index(integer, name);
@@ -47,14 +47,14 @@ Spatial parse_spatial(py::handle value, const char* name, int rank, Index unused
   const int first = kMaxSpatial - rank;
   if (PyLong_CheckExact(value.ptr()) || !is_sequence(value)) {
     check_type(PyIndex_Check(value.ptr()) && !PyBool_Check(value.ptr()), name,
-               " must be an integer or a sequence of ", rank, " integers, got ", repr_of(value));
+               " must be an integer or a sequence of ", rank, " integers, got ", ReprOf{value});
     const Index all = parse_index(value, name);
     for (int dim = first; dim < kMaxSpatial; ++dim) result[dim] = all;
     return result;
   }
   const py::ssize_t length = PySequence_Size(value.ptr());
   check_value(length == 1 || length == rank, name, " must have 1 or ", rank, " entries, got ", length, ": ",
-              repr_of(value));
+              ReprOf{value});
   for (int i = 0; i < rank; ++i) result[first + i] = parse_index(item(value, length == 1 ? 0 : i), name);
   return result;
 }
@@ -92,18 +92,18 @@ void parse_padding(py::handle value, int rank, const Spatial& kernel, const Spat
   }
   const py::ssize_t length = PySequence_Size(value.ptr());
   check_value(length == rank, "padding as (begin, end) pairs needs one pair per dimension, ", rank, ", got ",
-              length, ": ", repr_of(value));
+              length, ": ", ReprOf{value});
   for (int i = 0; i < rank; ++i) {
     const py::object pair = item(value, i);
     check_value(is_sequence(pair) && PySequence_Size(pair.ptr()) == 2,
-                "each padding pair must be (begin, end), got ", repr_of(pair));
+                "each padding pair must be (begin, end), got ", ReprOf{pair});
     (*begin)[kMaxSpatial - rank + i] = parse_index(item(pair, 0), "padding");
     (*end)[kMaxSpatial - rank + i] = parse_index(item(pair, 1), "padding");
   }
 }
 
 PadMode parse_padding_mode(py::handle value) {
-  check_type(PyUnicode_Check(value.ptr()), "padding_mode must be a string, got ", repr_of(value));
+  check_type(PyUnicode_Check(value.ptr()), "padding_mode must be a string, got ", ReprOf{value});
   const std::string word = value.cast<std::string>();
   if (word == "zeros") return PadMode::kConstant;
   if (word == "reflect") return PadMode::kReflect;
@@ -118,17 +118,17 @@ void parse_activation(py::handle value, Epilogue* epilogue) {
   const char* rule = "activation must be None, 'relu', 'relu6' or ('clip', lo, hi), got ";
   if (PyUnicode_Check(value.ptr())) {
     const std::string word = value.cast<std::string>();
-    check_value(word == "relu" || word == "relu6", rule, repr_of(value));
+    check_value(word == "relu" || word == "relu6", rule, ReprOf{value});
     return epilogue->set_activation(word == "relu" ? Activation::kRelu : Activation::kRelu6);
   }
-  check_type(is_sequence(value), rule, repr_of(value));
+  check_type(is_sequence(value), rule, ReprOf{value});
   check_value(PySequence_Size(value.ptr()) == 3 && item(value, 0).equal(py::str("clip")), rule,
-              repr_of(value));
+              ReprOf{value});
   const auto bound = [&](int i) {
     const double number = PyFloat_AsDouble(item(value, i).ptr());
     if (number == -1.0 && PyErr_Occurred()) {
       PyErr_Clear();
-      throw TypeError(concat("the bounds of ('clip', lo, hi) must be numbers, got ", repr_of(value)));
+      throw TypeError(concat("the bounds of ('clip', lo, hi) must be numbers, got ", ReprOf{value}));
     }
     return number;
   };

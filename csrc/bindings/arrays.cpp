@@ -14,10 +14,15 @@ bool is_plain(py::handle object) {
   return floating && (descr->byteorder == '=' || descr->byteorder == '|');
 }
 
-std::string shape_text(const py::array& a) {
-  std::string text = "(";
-  for (py::ssize_t axis = 0; axis < a.ndim(); ++axis) text += concat(axis ? ", " : "", a.shape(axis));
-  return text + (a.ndim() == 1 ? ",)" : ")");
+std::ostream& operator<<(std::ostream& text, const ShapeOf& shape) {
+  const py::array& a = shape.array;
+  text << "(";
+  for (py::ssize_t axis = 0; axis < a.ndim(); ++axis) text << (axis ? ", " : "") << a.shape(axis);
+  return text << (a.ndim() == 1 ? ",)" : ")");
+}
+
+std::ostream& operator<<(std::ostream& text, const ReprOf& repr) {
+  return text << std::string(py::str(py::repr(repr.object)));
 }
 
 AxisOrder axis_order(const std::string& data_format) {
@@ -30,7 +35,7 @@ AxisOrder axis_order(const std::string& data_format) {
 ArrayView activation_view(const py::array& a, const char* name, int rank, AxisOrder order) {
   const int ndim = static_cast<int>(a.ndim());
   check_value(ndim == rank + 2 || ndim == rank + 1, name, " of a ", rank, "-d operation must have ", rank + 2,
-              " dimensions, or ", rank + 1, " unbatched, got ", ndim, ": shape ", shape_text(a));
+              " dimensions, or ", rank + 1, " unbatched, got ", ndim, ": shape ", ShapeOf{a});
   ArrayView view;
   view.batched = ndim == rank + 2;
   view.data = const_cast<void*>(a.data());
@@ -110,9 +115,8 @@ void check_out(py::handle out, const ArrayView& like, AxisOrder order, int rank,
                const Spatial& size, DType dtype) {
   check_type(py::isinstance<py::array>(out), "out must be a NumPy array");
   const py::array a = py::reinterpret_borrow<py::array>(out);
-  check_type(a.dtype().is(numpy_dtype(dtype)) || a.dtype().equal(numpy_dtype(dtype)),
-             "out must have the dtype of the result, ", std::string(py::str(numpy_dtype(dtype))), ", got ",
-             std::string(py::str(a.dtype())));
+  check_type(a.dtype().num() == numpy_dtype(dtype).num(), "out must have the dtype of the result, ",
+             dtype == DType::kFloat32 ? "float32" : "float64", ", got ", ReprOf{a.dtype()});
   const std::vector<py::ssize_t> shape = shape_of(like, order, rank, channels, size);
   bool same = a.ndim() == static_cast<py::ssize_t>(shape.size());
   for (std::size_t axis = 0; same && axis < shape.size(); ++axis)
@@ -120,7 +124,7 @@ void check_out(py::handle out, const ArrayView& like, AxisOrder order, int rank,
   if (!same) {
     std::string wanted = "(";
     for (std::size_t axis = 0; axis < shape.size(); ++axis) wanted += concat(axis ? ", " : "", shape[axis]);
-    throw ValueError(concat("out must have the shape of the result, ", wanted, "), got ", shape_text(a)));
+    throw ValueError(concat("out must have the shape of the result, ", wanted, "), got ", ShapeOf{a}));
   }
   check_value(a.writeable(), "out must be writeable, got a read-only array");
   for (py::ssize_t axis = 0; axis < a.ndim(); ++axis)

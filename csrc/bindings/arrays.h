@@ -5,6 +5,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <ostream>
 #include <string>
 
 #include "core/check.h"
@@ -23,7 +24,15 @@ inline py::dtype numpy_dtype(DType dtype) {
   return dtype == DType::kFloat32 ? py::dtype::of<float>() : py::dtype::of<double>();
 }
 
-std::string shape_text(const py::array& a);
+// Text for error messages, made only when a check fails (checks sit on the path of small calls).
+struct ShapeOf {
+  const py::array& array;
+};
+std::ostream& operator<<(std::ostream& text, const ShapeOf& shape);
+struct ReprOf {
+  py::handle object;
+};
+std::ostream& operator<<(std::ostream& text, const ReprOf& repr);
 
 // "channels_first" or "channels_last": where the channel axis of an activation array is.
 enum class AxisOrder : unsigned char { kChannelsFirst, kChannelsLast };

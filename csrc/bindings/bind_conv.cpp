@@ -40,7 +40,7 @@ struct ConvInputs {
 void read_weight(const py::array& weight, int rank, ConvInputs* inputs) {
   check_value(weight.ndim() == rank + 2, "weight of conv", rank, "d must have ", rank + 2,
               " dimensions (out_channels, in_channels / groups, *kernel), got ", weight.ndim(), ": shape ",
-              shape_text(weight));
+              ShapeOf{weight});
   inputs->spec.out_ch = weight.shape(0);
   inputs->weight_strides = {element_stride(weight, 0), element_stride(weight, 1), spatial_of(0)};
   for (int i = 0; i < rank; ++i) {
@@ -75,12 +75,12 @@ ConvInputs read_inputs(const ConvArgs& args) {
   check_value(spec.groups >= 1, "groups must be at least 1, got ", spec.groups);
   check_value(spec.in_ch == checked_mul(weight.shape(1), spec.groups, "in_channels"),
               "input channels must equal weight.shape[1] * groups: input has ", spec.in_ch,
-              " channels (shape ", shape_text(input), "), weight expects ", weight.shape(1), " * ",
-              spec.groups, " (shape ", shape_text(weight), ")");
+              " channels (shape ", ShapeOf{input}, "), weight expects ", weight.shape(1), " * ",
+              spec.groups, " (shape ", ShapeOf{weight}, ")");
   if (spec.epilogue.has_bias) {
     const auto bias = py::reinterpret_borrow<py::array>(args.bias);
     check_value(bias.ndim() == 1 && bias.shape(0) == spec.out_ch, "bias must have shape (out_channels,) = (",
-                spec.out_ch, ",), got ", shape_text(bias));
+                spec.out_ch, ",), got ", ShapeOf{bias});
   }
   return inputs;
 }
@@ -92,7 +92,7 @@ py::array aligned_residual(py::handle residual, const ConvInputs& inputs, const 
   const ArrayView view = activation_view(array, "residual", p.rank, inputs.order);
   check_value(view.batched == inputs.input.batched && view.batch == p.batch && view.channels == p.out_ch &&
                   view.size == p.out,
-              "residual must have the shape of the result, got ", shape_text(array), " for ", p.to_string());
+              "residual must have the shape of the result, got ", ShapeOf{array}, " for ", p);
   const ActivationStrides &a = view.strides, &b = out.strides;
   if (a.batch == b.batch && a.channel == b.channel && a.spatial == b.spatial) return array;
   py::array copy =

@@ -107,6 +107,8 @@ std::string ConvProblem::to_string() const {
   return text.str();
 }
 
+std::ostream& operator<<(std::ostream& text, const ConvProblem& problem) { return text << problem.to_string(); }
+
 ConvProblem ConvProblem::parse(const std::string& text) {
   ProblemReader in(text);
   ConvSpec s;

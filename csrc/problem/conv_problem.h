@@ -2,6 +2,7 @@
 // dimensions. Memory layout, threads and ISA are no part of it (see Request in algo/algorithm.h).
 #pragma once
 
+#include <ostream>
 #include <string>
 
 #include "core/math.h"
@@ -46,5 +47,6 @@ struct ConvProblem : ConvSpec {
 };
 
 bool operator==(const ConvProblem& a, const ConvProblem& b);
+std::ostream& operator<<(std::ostream& text, const ConvProblem& problem);
 
 }  // namespace pyconv
