@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 from pyconv import _core
 
@@ -77,8 +77,8 @@ class options:
             names = [name for name, _ in _core.algorithms()]
             if algorithm not in names:
                 raise ValueError(f"algorithm must be one of {names + ['auto']}, got {algorithm!r}")
-        asked = {"num_threads": num_threads, "isa": isa, "algorithm": algorithm, "precision": precision}
-        self._changes = {key: value for key, value in asked.items() if value is not None}
+        asked: dict[str, Any] = {"num_threads": num_threads, "isa": isa, "algorithm": algorithm, "precision": precision}
+        self._changes: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
         self._tokens: list[tuple[Token[_Settings], Token[_core.Options | None]]] = []
         _compile(replace(_Settings(), **self._changes))  # raises now rather than at the first call
 

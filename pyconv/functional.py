@@ -62,7 +62,8 @@ def conv1d(
 ) -> Any:
     """Convolve (cross-correlate) a 1-D signal with a bank of kernels.
 
-    ``out[n, o, p] = bias[o] + sum over i, k of weight[o, i, k] * padded[n, g + i, p * stride + k * dilation]``,
+    ``out[n, o, p] = bias[o] + sum over i, k of
+    weight[o, i, k] * padded[n, g + i, p * stride + k * dilation]``,
     where ``g`` is the first input channel of ``o``'s group.
 
     Parameters
@@ -156,7 +157,8 @@ def conv2d(
 ) -> Any:
     """Convolve (cross-correlate) a 2-D signal with a bank of kernels.
 
-    ``out[n, o, y, x] = bias[o] + sum over i, r, s of weight[o, i, r, s] * padded[n, g + i, y * stride + r * dilation, x * stride + s * dilation]``,
+    ``out[n, o, y, x] = bias[o] + sum over i, r, s of
+    weight[o, i, r, s] * padded[n, g + i, y * stride + r * dilation, x * stride + s * dilation]``,
     where ``g`` is the first input channel of ``o``'s group.
 
     Parameters
@@ -249,9 +251,9 @@ def conv3d(
 ) -> Any:
     """Convolve (cross-correlate) a 3-D signal with a bank of kernels.
 
-    ``out[n, o, z, y, x] = bias[o] + sum over i, q, r, s of weight[o, i, q, r, s] * padded[n, g + i, z * stride + q * dilation, y * stride + r * dilation,
-    x * stride + s * dilation]``,
-    where ``g`` is the first input channel of ``o``'s group.
+    ``out[n, o, z, y, x] = bias[o] + sum over i, q, r, s of
+    weight[o, i, q, r, s] * padded[n, g + i, z * stride + q * dilation, y * stride + r * dilation,
+    x * stride + s * dilation]``, where ``g`` is the first input channel of ``o``'s group.
 
     Parameters
     ----------
