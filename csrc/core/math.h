@@ -42,4 +42,11 @@ constexpr Index output_size(Index padded_in, Index window, Index stride) {
   return floor_div(padded_in - window, stride) + 1;
 }
 
+// ceil_mode of pooling: a last window may hang over the padded end, but must start inside the input or the
+// padding before it (`start_limit` = in + pad_begin).
+constexpr Index ceil_output_size(Index padded_in, Index window, Index stride, Index start_limit) {
+  const Index out = -floor_div(window - padded_in, stride) + 1;
+  return (out - 1) * stride >= start_limit ? out - 1 : out;
+}
+
 }  // namespace pyconv

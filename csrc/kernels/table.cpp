@@ -5,6 +5,9 @@
 #include "kernels/dense-inl.h"
 #include "kernels/gather-inl.h"
 #include "kernels/peak-inl.h"
+#include "kernels/pool_argmax-inl.h"
+#include "kernels/pool_lines-inl.h"
+#include "kernels/pool_pixels-inl.h"
 
 namespace pyconv {
 namespace PYCONV_TARGET_NS {
@@ -20,6 +23,14 @@ constexpr DenseKernels<T> MakeDense() {
           &Gather2d<T>};
 }
 
+template <class T>
+constexpr PoolKernels<T> MakePool() {
+  return {kLanes<T>,
+          &PoolLines<MaxOf<T>, T>, &PoolLines<SumOf<T>, T>, &ArgMaxLines<T>,
+          &PoolPixels<MaxOf<T>, T>, &PoolPixels<SumOf<T>, T>, &ArgMaxPixels<T>,
+          &ArgMaxAny<T>};
+}
+
 #if defined(PYCONV_TARGET_BASELINE)
 constexpr bool kFused = false;
 #else
@@ -33,6 +44,8 @@ constexpr KernelTable kTableValue = {PYCONV_STRINGIFY(PYCONV_TARGET_NS),
                                      kFused,
                                      MakeDense<float>(),
                                      MakeDense<double>(),
+                                     MakePool<float>(),
+                                     MakePool<double>(),
                                      {&FmaPeak<float>, &FmaPeak<double>, &ReadAll}};
 const KernelTable kTable = kTableValue;
 

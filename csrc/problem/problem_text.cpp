@@ -49,6 +49,11 @@ ProblemWriter& ProblemWriter::separator() {
   return *this;
 }
 
+ProblemWriter& ProblemWriter::word(const char* text) {
+  text_ << text;
+  return *this;
+}
+
 ProblemWriter& ProblemWriter::flag(const std::string& word) {
   text_ << "_" << word;
   return *this;
@@ -139,6 +144,13 @@ void ProblemReader::pads(const char* key, int rank, Spatial* begin, Spatial* end
 void ProblemReader::separator() {
   if (at_ >= text_.size() || text_[at_] != '_') fail("'_' is missing between the input and the kernel");
   ++at_;
+}
+
+bool ProblemReader::word(const char* text) {
+  const std::size_t length = std::strlen(text);
+  if (text_.compare(at_, length, text) != 0) return false;
+  at_ += length;
+  return true;
 }
 
 bool ProblemReader::flag(std::string* word) {

@@ -23,6 +23,7 @@ class ProblemWriter {
   ProblemWriter& repeated(const char* key, const Spatial& value, Index skip_if_all);
   ProblemWriter& pads(const char* key, const Spatial& begin, const Spatial& end);
   ProblemWriter& separator();
+  ProblemWriter& word(const char* text);  // part of a field: "max" in "_maxr3s3"
   ProblemWriter& flag(const std::string& word);
   std::string str() const { return text_.str(); }
 
@@ -41,6 +42,7 @@ class ProblemReader {
   void repeated(const char* key, int rank, Spatial* value);
   void pads(const char* key, int rank, Spatial* begin, Spatial* end);
   void separator();
+  bool word(const char* text);
   bool flag(std::string* word);
   double real(const std::string& word) const;
 

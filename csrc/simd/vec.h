@@ -8,10 +8,15 @@
 //   Zero, Set(x)            all lanes 0 / x
 //   LoadU, StoreU           unaligned; LoadN, StoreN touch the first n lanes only (LoadN zeroes the rest)
 //   a + b, a - b, a * b, a / b     IEEE, each rounded once
-//   MulAdd(a, b, c)         a * b + c rounded once; twice on the no-FMA baseline, the one target outside
-//   promise 1 Max(a, b), Min(a, b)    a > b ? a : b and a < b ? a : b: b where either is NaN or both are
-//   equal a > b, a == b ...       compiler masks (integer vectors); IfThenElse(mask, yes, no)
+//   MulAdd(a, b, c)         a * b + c rounded once; twice on the no-FMA baseline, outside promise 1
+//   Max(a, b), Min(a, b)    a > b ? a : b and a < b ? a : b: b where either is NaN or both are equal
+//   a > b, a == b ...       compiler masks (integer vectors); IfThenElse(mask, yes, no)
+//   MaxNan(acc, x)          x if x > acc or x is NaN, else acc: torch's max, the first of equal values wins
+//   ArgMaxNan(best, at, x, x_at)   the same choice for a value and its index
 //   InterleaveLower/Upper   whole-vector interleave of the lower / upper halves of a and b
+//   ConcatEven/Odd(a, b)    the even / odd elements of a, then those of b
+//   Iota                    0, 1, 2, ... as integers of T's size
+//   LoadNOr(p, n, fill)     LoadN with the other lanes set to `fill`
 #pragma once
 
 #include "core/types.h"

@@ -70,6 +70,24 @@ PYCONV_INLINE V<T> InterleaveUpper(V<T> a, V<T> b) {
     return _mm256_permute2f128_pd(_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b), 0x31);
 }
 
+// Even and odd elements: picked inside 16-byte halves, then one quarter exchange.
+template <class T>
+PYCONV_INLINE V<T> ConcatEven(V<T> a, V<T> b) {
+  if constexpr (sizeof(T) == 4)
+    return (V<T>)_mm256_permute4x64_pd((__m256d)_mm256_shuffle_ps(a, b, 0x88), 0xd8);
+  else
+    return _mm256_permute4x64_pd(_mm256_unpacklo_pd(a, b), 0xd8);
+}
+template <class T>
+PYCONV_INLINE V<T> ConcatOdd(V<T> a, V<T> b) {
+  if constexpr (sizeof(T) == 4)
+    return (V<T>)_mm256_permute4x64_pd((__m256d)_mm256_shuffle_ps(a, b, 0xdd), 0xd8);
+  else
+    return _mm256_permute4x64_pd(_mm256_unpackhi_pd(a, b), 0xd8);
+}
+
 }  // namespace
 }  // namespace avx2
 }  // namespace pyconv
+
+#include "simd/vec_nan.h"

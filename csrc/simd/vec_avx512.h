@@ -51,6 +51,28 @@ PYCONV_INLINE void StoreN(V<double> v, double* p, Index n) {
   _mm512_mask_storeu_pd(p, static_cast<__mmask8>(FirstN(n, 8)), v);
 }
 
+// A compare into a mask and a merging max: two instructions where generic masks take five.
+template <class T>
+PYCONV_INLINE V<T> MaxNan(V<T> acc, V<T> x) {
+  if constexpr (sizeof(T) == 4)
+    return _mm512_mask_max_ps(x, _mm512_cmp_ps_mask(x, x, _CMP_ORD_Q), x, acc);
+  else
+    return _mm512_mask_max_pd(x, _mm512_cmp_pd_mask(x, x, _CMP_ORD_Q), x, acc);
+}
+
+template <class T>
+PYCONV_INLINE void ArgMaxNan(V<T>& best, Mask<T>& best_at, V<T> x, Mask<T> at) {
+  if constexpr (sizeof(T) == 4) {
+    const __mmask16 take = _mm512_cmp_ps_mask(x, best, _CMP_GT_OQ) | _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+    best = _mm512_mask_mov_ps(best, take, x);
+    best_at = (Mask<T>)_mm512_mask_mov_epi32((__m512i)best_at, take, (__m512i)at);
+  } else {
+    const __mmask8 take = _mm512_cmp_pd_mask(x, best, _CMP_GT_OQ) | _mm512_cmp_pd_mask(x, x, _CMP_UNORD_Q);
+    best = _mm512_mask_mov_pd(best, take, x);
+    best_at = (Mask<T>)_mm512_mask_mov_epi64((__m512i)best_at, take, (__m512i)at);
+  }
+}
+
 }  // namespace
 }  // namespace avx512
 }  // namespace pyconv

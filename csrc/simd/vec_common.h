@@ -38,6 +38,21 @@ PYCONV_INLINE V<T> IfThenElse(Mask<T> mask, V<T> yes, V<T> no) {
   return mask ? yes : no;
 }
 
+template <class T, int... I>
+PYCONV_INLINE Mask<T> IotaOf(IndexList<I...>) {
+  return Mask<T>{I...};
+}
+template <class T>
+PYCONV_INLINE Mask<T> Iota() {
+  return IotaOf<T>(MakeIndexList<kLanes<T>>{});
+}
+
+template <class T>
+PYCONV_INLINE V<T> LoadNOr(const T* p, Index n, T fill) {
+  using Int = typename IntegerOf<T>::type;
+  return Iota<T>() < (Mask<T>{} + static_cast<Int>(n < kLanes<T> ? n : kLanes<T>)) ? LoadN(p, n) : Set(fill);
+}
+
 template <class T>
 PYCONV_INLINE V<T> Clamp(V<T> v, V<T> lo, V<T> hi) {
   return Min<T>(hi, Max<T>(lo, v));  // NaN is the second operand each time, so it comes through

@@ -1,5 +1,5 @@
-// InterleaveLower/Upper as compiler shuffles, for targets with a whole-register two-source permute (or
-// 16-byte registers). AVX2 has its own: gcc 12 sends these through memory there.
+// InterleaveLower/Upper and ConcatEven/Odd as compiler shuffles, for targets with a whole-register two-source
+// permute (or 16-byte registers). AVX2 has its own: gcc 12 sends these through memory there.
 #pragma once
 
 #include "simd/vec_types.h"
@@ -20,6 +20,20 @@ PYCONV_INLINE V<T> InterleaveLower(V<T> a, V<T> b) {
 template <class T>
 PYCONV_INLINE V<T> InterleaveUpper(V<T> a, V<T> b) {
   return InterleaveFrom<kLanes<T> / 2>(a, b, MakeIndexList<kLanes<T>>{});
+}
+
+// Index i of the result is element 2 * i + from of a followed by b.
+template <int From, class Vec, int... I>
+PYCONV_INLINE Vec EverySecond(Vec a, Vec b, IndexList<I...>) {
+  return __builtin_shufflevector(a, b, (2 * I + From)...);
+}
+template <class T>
+PYCONV_INLINE V<T> ConcatEven(V<T> a, V<T> b) {
+  return EverySecond<0>(a, b, MakeIndexList<kLanes<T>>{});
+}
+template <class T>
+PYCONV_INLINE V<T> ConcatOdd(V<T> a, V<T> b) {
+  return EverySecond<1>(a, b, MakeIndexList<kLanes<T>>{});
 }
 
 }  // namespace

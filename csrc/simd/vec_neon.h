@@ -56,3 +56,4 @@ PYCONV_INLINE void StoreN(V<T> v, T* p, Index n) {
 }  // namespace pyconv
 
 #include "simd/vec_interleave.h"
+#include "simd/vec_nan.h"

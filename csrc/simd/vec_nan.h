@@ -1,0 +1,24 @@
+// Maxima that let NaN through, from compares and selects; AVX-512 has its own over mask registers.
+#pragma once
+
+#include "simd/vec_types.h"
+
+namespace pyconv {
+namespace PYCONV_TARGET_NS {
+namespace {
+
+template <class T>
+PYCONV_INLINE V<T> MaxNan(V<T> acc, V<T> x) {
+  return (V<T>)((Mask<T>)Max<T>(x, acc) | (x != x));  // all ones is a NaN, and Max keeps one in acc
+}
+
+template <class T>
+PYCONV_INLINE void ArgMaxNan(V<T>& best, Mask<T>& best_at, V<T> x, Mask<T> at) {
+  const Mask<T> take = (x > best) | (x != x);
+  best = take ? x : best;
+  best_at = take ? at : best_at;
+}
+
+}  // namespace
+}  // namespace PYCONV_TARGET_NS
+}  // namespace pyconv
