@@ -116,8 +116,10 @@ const DenseKernels<T>& dense_kernels(const KernelTable& table) {
 
 template <class T>
 const PoolKernels<T>& pool_kernels(const KernelTable& table) {
-  if constexpr (sizeof(T) == 4) return table.pool_f32;
-  else return table.pool_f64;
+  if constexpr (sizeof(T) == 4)
+    return table.pool_f32;
+  else
+    return table.pool_f64;
 }
 
 }  // namespace pyconv

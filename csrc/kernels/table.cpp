@@ -26,8 +26,12 @@ constexpr DenseKernels<T> MakeDense() {
 template <class T>
 constexpr PoolKernels<T> MakePool() {
   return {kLanes<T>,
-          &PoolLines<MaxOf<T>, T>, &PoolLines<SumOf<T>, T>, &ArgMaxLines<T>,
-          &PoolPixels<MaxOf<T>, T>, &PoolPixels<SumOf<T>, T>, &ArgMaxPixels<T>,
+          &PoolLines<MaxOf<T>, T>,
+          &PoolLines<SumOf<T>, T>,
+          &ArgMaxLines<T>,
+          &PoolPixels<MaxOf<T>, T>,
+          &PoolPixels<SumOf<T>, T>,
+          &ArgMaxPixels<T>,
           &ArgMaxAny<T>};
 }
 
