@@ -1,0 +1,160 @@
+"""assert_conv_close: a result against the definition, within the error bound, and a report that helps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._bounds import bound_of
+from ._definition import Array, Definition, define
+from ._hints import hints
+
+MISMATCHES_SHOWN = 5
+
+
+def assert_conv_close(
+    actual: npt.ArrayLike,
+    desired: npt.ArrayLike | None,
+    input: npt.ArrayLike,
+    weight: npt.ArrayLike,
+    bias: npt.ArrayLike | None = None,
+    *args: Any,
+    dtype: npt.DTypeLike = None,
+    algorithm: str = "highest",
+    err_msg: str = "",
+    verbose: bool = True,
+    **kwargs: Any,
+) -> None:
+    """Raise an AssertionError unless `actual` is the convolution of `input` and `weight` within its error bound.
+
+    The tolerance is :func:`error_bound`, a different one for every element; there is none to choose. Where the exact
+    value is NaN or infinite, `actual` must be the same.
+
+    Parameters
+    ----------
+    actual : array_like
+        The result to judge.
+    desired : array_like or None
+        What it should be, from an implementation that computes in float64 or wider. With None it is computed here,
+        in float64, from the definition.
+    input, weight, bias, *args, **kwargs
+        The convolution, as for :func:`pyconv.conv2d` (the rank is the weight's): ``stride``, ``padding``,
+        ``dilation``, ``groups``, ``padding_mode``, ``activation``, ``residual``, ``data_format``.
+    dtype : dtype, optional
+        The type `actual` was computed in. Default: that of `actual`.
+    algorithm : str, optional
+        Whose bound is allowed: ``"highest"`` or the name of an algorithm of pyconv, see :func:`error_bound`.
+    err_msg : str, optional
+        Printed in case of failure.
+    verbose : bool, optional
+        Append the arrays to the report.
+
+    Raises
+    ------
+    AssertionError
+        With the worst element, its error in units of the bound, how many mismatches touch the padding, and, if one
+        fits, the usual mistake that gives exactly this result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyconv.testing import assert_conv_close
+    >>> x = np.arange(8.0, dtype=np.float32).reshape(1, 1, 8)
+    >>> w = np.array([[[1.0, 2.0]]], dtype=np.float32)
+    >>> assert_conv_close(np.float32([[[2, 5, 8, 11, 14, 17, 20]]]), None, x, w)
+    >>> flipped = np.float32([[[1, 4, 7, 10, 13, 16, 19]]])
+    >>> try:
+    ...     assert_conv_close(flipped, None, x, w, verbose=False)
+    ... except AssertionError as report:
+    ...     print(str(report).strip())
+    Not equal to the convolution within its error bound (float32, algorithm='highest')
+    <BLANKLINE>
+    Mismatched elements: 7 / 7 (100%)
+    First 5 mismatches are at indices:
+     [0, 0, 0]: 1.0 (ACTUAL), 2.0 (DESIRED)
+     [0, 0, 1]: 4.0 (ACTUAL), 5.0 (DESIRED)
+     [0, 0, 2]: 7.0 (ACTUAL), 8.0 (DESIRED)
+     [0, 0, 3]: 10.0 (ACTUAL), 11.0 (DESIRED)
+     [0, 0, 4]: 13.0 (ACTUAL), 14.0 (DESIRED)
+    Worst element: [0, 0, 0], off by 1 = 4.19e+06 times its bound of 2.38e-07
+    Windows that touch the padding: 0 of 0 wrong; inside: 7 of 7 wrong
+    Hint: this is the result for a flipped kernel (scipy.signal convolves, torch and pyconv correlate)
+    """
+    __tracebackhide__ = True
+    result = np.asarray(actual)
+    definition = define(input, weight, bias, *args, **kwargs)
+    kind = result.dtype if dtype is None else np.dtype(dtype)
+    expected = definition.result() if desired is None else np.asarray(desired)
+    header = f"Not equal to the convolution within its error bound ({kind}, algorithm={algorithm!r})"
+    if err_msg:
+        header += f"\n{err_msg}"
+    _check_shape(result, expected, definition, header)
+    # The reference rounds as well: for a float64 result that is as much again.
+    bound = bound_of(definition, kind, algorithm) + bound_of(definition, np.dtype(np.float64))
+    bound = definition.in_callers_format(bound)
+    error = _error(result, expected)
+    wrong = ~(error <= bound)
+    if not wrong.any():
+        return
+    lines = [header, "", *_report(result, expected, error, bound, wrong, definition)]
+    lines += [f"Hint: {hint}" for hint in hints(result, wrong, bound, definition)]
+    if verbose:
+        lines += [_shown(" ACTUAL: ", result), _shown(" DESIRED: ", expected)]
+    raise AssertionError("\n" + "\n".join(lines))
+
+
+def _check_shape(actual: Array, desired: Array, definition: Definition, header: str) -> None:
+    __tracebackhide__ = True
+    out_shape = (definition.input.shape[0], definition.weight.shape[0], *definition.out_size)
+    due = definition.in_callers_format(np.empty(out_shape, dtype=bool)).shape
+    for name, array in (("actual", actual), ("desired", desired)):
+        if array.shape != due:
+            raise AssertionError(f"\n{header}\n\n(shapes of {name} and of the convolution differ)\n {array.shape}, {due}")
+
+
+def _error(actual: Array, desired: Array) -> Array:
+    """|actual - desired|; 0 where both are NaN or the same infinity, NaN where only one is."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = np.abs(actual.astype(np.float64) - desired.astype(np.float64))
+    same = (actual == desired) | (np.isnan(actual) & np.isnan(desired))
+    return np.where(same, 0.0, np.where(np.isnan(error), np.inf, error))
+
+
+def _report(
+    actual: Array, desired: Array, error: Array, bound: Array, wrong: Array, definition: Definition
+) -> list[str]:
+    indices = np.argwhere(wrong)
+    percent = 100 * len(indices) / wrong.size
+    lines = [f"Mismatched elements: {len(indices)} / {wrong.size} ({percent:.3g}%)"]
+    if len(indices) > MISMATCHES_SHOWN:
+        lines.append(f"First {MISMATCHES_SHOWN} mismatches are at indices:")
+    else:
+        lines.append("Mismatch at index:" if len(indices) == 1 else "Mismatch at indices:")
+    for index in indices[:MISMATCHES_SHOWN]:
+        at = tuple(index)
+        lines.append(f" {_listed(at)}: {actual[at]} (ACTUAL), {desired[at]} (DESIRED)")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        units = np.where(wrong, error / bound, -1.0)
+    worst = tuple(np.unravel_index(np.nanargmax(units), units.shape))
+    lines.append(
+        f"Worst element: {_listed(worst)}, off by {error[worst]:.3g} = {units[worst]:.3g} times "
+        f"its bound of {bound[worst]:.3g}"
+    )
+    wrong_positions = definition.from_callers_format(wrong)
+    border = np.broadcast_to(definition.reads_padding(), wrong_positions.shape)
+    lines.append(
+        f"Windows that touch the padding: {np.sum(wrong_positions & border)} of {np.sum(border)} wrong; "
+        f"inside: {np.sum(wrong_positions & ~border)} of {np.sum(~border)} wrong"
+    )
+    return lines
+
+
+def _listed(index: tuple[Any, ...]) -> str:
+    return "[" + ", ".join(str(int(i)) for i in index) + "]"
+
+
+def _shown(label: str, array: Array) -> str:
+    with np.printoptions(threshold=100, edgeitems=3):
+        return label + repr(array)

@@ -1,0 +1,81 @@
+"""What the convolution tests run over: the table of pyconv.testing, and every way to run one of its problems."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import pyconv
+from pyconv import _core
+from pyconv.testing import CASES, ConvCase
+
+ALGORITHMS = [name for name, _ in _core.algorithms()]
+ISAS = _core.available_isas()
+FUSED_ISAS = [isa for isa in ISAS if isa != "baseline"]  # those that promise 1 covers
+THREADS = (1, 2, 3, 4)
+DTYPES = (np.float32, np.float64)
+LAYOUTS = ("channels_first", "channels_last", "fortran", "strided")
+CONV = {1: pyconv.conv1d, 2: pyconv.conv2d, 3: pyconv.conv3d}
+
+# Enough of everything for tests that repeat each problem many times.
+FEW_CASES = [
+    ConvCase(in_ch=3, out_ch=17, size=(13, 14), kernel=(3, 3), padding=1, bias=True, activation="relu"),
+    ConvCase(in_ch=40, out_ch=33, size=(7, 9), kernel=(3, 3), padding=1, residual=True),
+    ConvCase(in_ch=65, out_ch=9, size=(6, 35), kernel=(1, 1)),
+    ConvCase(in_ch=600, out_ch=6, size=(3, 5), kernel=(1, 1), bias=True),
+    ConvCase(in_ch=6, out_ch=10, size=(9, 11), kernel=(4, 2), stride=(2, 1), dilation=(1, 2), groups=2),
+    ConvCase(in_ch=19, out_ch=19, size=(8, 20), kernel=(3, 3), padding="same", groups=19, padding_mode="reflect"),
+    ConvCase(in_ch=2, out_ch=3, size=(301,), kernel=(9,), stride=2, padding=((3, 5),), padding_mode="circular"),
+    ConvCase(in_ch=5, out_ch=7, size=(4, 5, 6), kernel=(2, 3, 3), padding=1, padding_mode="replicate"),
+    ConvCase(in_ch=1, out_ch=2, size=(3, 1500), kernel=(1, 1)),
+]
+
+__all__ = ["ALGORITHMS", "CASES", "CONV", "DTYPES", "FEW_CASES", "FUSED_ISAS", "ISAS", "LAYOUTS", "THREADS", "ConvCase"]
+
+
+def refusal(case: ConvCase, algorithm: str) -> str:
+    """Why `algorithm` does not take this problem, "" if it does."""
+    if algorithm == "auto":
+        return ""
+    plan = pyconv.plan(**case.arguments())
+    return next(c.refusal for c in plan.candidates if c.algorithm == algorithm)
+
+
+def in_layout(array: npt.NDArray[Any] | None, layout: str, batched: bool) -> npt.NDArray[Any] | None:
+    """The same values, channels first by axes, with another order in memory."""
+    if array is None or layout == "channels_first":
+        return array
+    if layout == "channels_last":
+        channel = 1 if batched else 0
+        return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, channel, -1)), -1, channel)
+    if layout == "fortran":
+        return np.asfortranarray(array)
+    assert layout == "strided"  # every axis with a gap, the last one backwards
+    buffer = np.full([2 * n + 1 for n in array.shape], np.nan, dtype=array.dtype)
+    view = buffer[tuple(slice(1, None, 2) for _ in array.shape)][..., ::-1]
+    view[...] = array
+    return view
+
+
+def run(arguments: dict[str, Any], *, layout: str = "channels_first", **settings: Any) -> npt.NDArray[Any]:
+    """Run one call; `settings` are those of pyconv.options, and `out`."""
+    out = settings.pop("out", None)
+    rank = arguments["weight"].ndim - 2
+    batched = arguments["input"].ndim == rank + 2
+    placed = arguments | {
+        "input": in_layout(arguments["input"], layout, batched),
+        "residual": in_layout(arguments["residual"], layout, batched),
+    }
+    with pyconv.options(**settings):
+        return CONV[rank](**placed, out=out)
+
+
+def same_bits(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
+    """Equal shape, dtype and bits; every NaN is equal."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    unsigned = f"u{a.dtype.itemsize}"
+    bits = [np.ascontiguousarray(x).view(unsigned) for x in (a, b)]
+    return bool(np.all((bits[0] == bits[1]) | (np.isnan(a) & np.isnan(b))))

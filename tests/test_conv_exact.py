@@ -1,0 +1,79 @@
+"""Integers whose every partial sum is representable: the result equals torch's float64 one, with `==`, however it is
+computed. Every problem of the table x algorithm x instruction set x threads x memory layout x dtype."""
+
+import numpy as np
+import pytest
+
+import oracle
+import pyconv
+from cases import ALGORITHMS, CASES, CONV, DTYPES, ISAS, LAYOUTS, THREADS, in_layout, refusal, run
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("algorithm", [*ALGORITHMS, "auto"])
+def test_exact_however_it_is_computed(case, algorithm):
+    reason = refusal(case, algorithm)
+    for dtype in DTYPES:
+        arguments = case.arguments("exact", dtype)
+        if reason:
+            with pytest.raises(ValueError, match="cannot compute") as caught:
+                run(arguments, algorithm=algorithm)
+            assert reason in str(caught.value)
+            continue
+        expected = oracle.conv(**arguments)
+        for isa in ISAS:
+            with pyconv.options(algorithm=algorithm, isa=isa):
+                plan = pyconv.plan(**arguments)
+            assert plan.isa == isa
+            assert algorithm in ("auto", plan.algorithm)
+            assert plan.exact_on_integers
+            for layout in LAYOUTS:
+                for threads in THREADS:
+                    result = run(arguments, layout=layout, algorithm=algorithm, isa=isa, num_threads=threads)
+                    assert result.dtype == dtype
+                    assert result.shape == expected.shape
+                    assert np.array_equal(result, expected), (dtype, isa, layout, threads)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_channels_last_by_axes(case):
+    """data_format="channels_last" moves the channel axis of input, residual and result, and of nothing else."""
+    arguments = case.arguments("exact")
+    expected = oracle.conv(**arguments)
+    channel = 0 if case.batch is None else 1
+    for layout in LAYOUTS:
+        moved = {
+            name: None if array is None else np.moveaxis(in_layout(array, layout, channel == 1), channel, -1)
+            for name, array in arguments.items()
+            if name in ("input", "residual")
+        }
+        result = CONV[case.rank](**(arguments | moved), data_format="channels_last")
+        assert np.array_equal(np.moveaxis(result, -1, channel), expected), layout
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_out_is_written_in_place_whatever_its_strides(case):
+    arguments = case.arguments("exact")
+    expected = oracle.conv(**arguments)
+    for layout in LAYOUTS:
+        for input_layout in ("channels_first", "channels_last"):
+            out = in_layout(np.full(case.out_shape, np.nan, dtype=np.float32), layout, case.batch is not None)
+            result = run(arguments, layout=input_layout, out=out)
+            assert result is out
+            assert np.array_equal(out, expected), (layout, input_layout)
+
+
+@pytest.mark.parametrize("case", CASES[:: max(1, len(CASES) // 40)], ids=str)
+def test_strided_weights_and_bias(case):
+    """Weights are read through any strides, bias too."""
+    arguments = case.arguments("exact")
+    expected = oracle.conv(**arguments)
+    weight, bias = arguments["weight"], arguments["bias"]
+    flipped = np.ascontiguousarray(weight[..., ::-1])[..., ::-1]
+    transposed = np.ascontiguousarray(weight.T).T
+    spread = np.repeat(weight, 2, axis=0)[::2]
+    strided_bias = None if bias is None else np.repeat(bias, 3)[::3]
+    for form in (flipped, transposed, spread):
+        for algorithm in (name for name in ALGORITHMS if not refusal(case, name)):
+            result = run(arguments | {"weight": form, "bias": strided_bias}, algorithm=algorithm)
+            assert np.array_equal(result, expected), algorithm
