@@ -1,4 +1,4 @@
-"""What the convolution tests run over: the table of pyconv.testing, and every way to run one of its problems."""
+"""What the convolution tests run over: the table of pyconv.testing, and every way to run a problem of it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,28 @@ FEW_CASES = [
     ConvCase(in_ch=65, out_ch=9, size=(6, 35), kernel=(1, 1)),
     ConvCase(in_ch=600, out_ch=6, size=(3, 5), kernel=(1, 1), bias=True),
     ConvCase(in_ch=6, out_ch=10, size=(9, 11), kernel=(4, 2), stride=(2, 1), dilation=(1, 2), groups=2),
-    ConvCase(in_ch=19, out_ch=19, size=(8, 20), kernel=(3, 3), padding="same", groups=19, padding_mode="reflect"),
-    ConvCase(in_ch=2, out_ch=3, size=(301,), kernel=(9,), stride=2, padding=((3, 5),), padding_mode="circular"),
+    ConvCase(
+        in_ch=19, out_ch=19, size=(8, 20), kernel=(3, 3), padding="same", groups=19, padding_mode="reflect"
+    ),
+    ConvCase(
+        in_ch=2, out_ch=3, size=(301,), kernel=(9,), stride=2, padding=((3, 5),), padding_mode="circular"
+    ),
     ConvCase(in_ch=5, out_ch=7, size=(4, 5, 6), kernel=(2, 3, 3), padding=1, padding_mode="replicate"),
     ConvCase(in_ch=1, out_ch=2, size=(3, 1500), kernel=(1, 1)),
 ]
 
-__all__ = ["ALGORITHMS", "CASES", "CONV", "DTYPES", "FEW_CASES", "FUSED_ISAS", "ISAS", "LAYOUTS", "THREADS", "ConvCase"]
+__all__ = [
+    "ALGORITHMS",
+    "CASES",
+    "CONV",
+    "DTYPES",
+    "FEW_CASES",
+    "FUSED_ISAS",
+    "ISAS",
+    "LAYOUTS",
+    "THREADS",
+    "ConvCase",
+]
 
 
 def refusal(case: ConvCase, algorithm: str) -> str:

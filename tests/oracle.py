@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import chain
 from typing import Any
 
@@ -35,22 +36,35 @@ def conv(
     x, w = double(input), double(weight)
     rank = w.ndim - 2
     batched = x if x.ndim == w.ndim else x[None]
+    border: Any = 0
     if padding == "same" and padding_mode == "zeros":
-        border: Any = "same"
+        border = "same"  # torch's own
     else:
-        batched, border = F.pad(batched, _torch_padding(padding, w, dilation), TORCH_PAD_MODE[padding_mode]), 0
-    if x.shape[-rank - 1] == 0 or w.shape[0] == 0:  # torch has no convolution without channels: it sums nothing
-        like = torch.zeros((len(batched), 1, *batched.shape[2:]), dtype=torch.float64)
-        one = TORCH_CONV[rank](like, torch.zeros((1, 1, *w.shape[2:]), dtype=torch.float64), None, stride, border, dilation)
-        result = one.repeat(1, w.shape[0], *(1,) * rank)
+        batched = F.pad(batched, _torch_padding(padding, w, dilation), TORCH_PAD_MODE[padding_mode])
+    if (
+        batched.shape[1] == 0 or w.shape[0] == 0
+    ):  # torch refuses to sum over nothing: any other weight tells the size
+        one = torch.zeros((1, 1, *w.shape[2:]), dtype=torch.float64)
+        sized = _torch_conv(
+            batched.new_zeros(len(batched), 1, *batched.shape[2:]), one, stride, border, dilation, 1
+        )
+        result = sized.repeat(1, w.shape[0], *(1,) * rank)
     else:
-        result = TORCH_CONV[rank](batched, w, None, stride, border, dilation, groups)
+        result = _torch_conv(batched, w, stride, border, dilation, groups)
     if bias is not None:
         result = result + double(bias).reshape(-1, *(1,) * rank)
     result = result if x.ndim == w.ndim else result[0]
     if residual is not None:
         result = result + double(residual)
     return _activated(result, activation).numpy()
+
+
+def _torch_conv(
+    x: torch.Tensor, w: torch.Tensor, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Any:
+    with warnings.catch_warnings():  # "same" with an even kernel is a copy inside torch, of which it warns
+        warnings.filterwarnings("ignore", message="Using padding='same'")
+        return TORCH_CONV[w.ndim - 2](x, w, None, stride, padding, dilation, groups)
 
 
 def _torch_padding(padding: Any, weight: torch.Tensor, dilation: Any) -> list[int]:

@@ -1,12 +1,13 @@
-"""Integers whose every partial sum is representable: the result equals torch's float64 one, with `==`, however it is
+"""Integers whose every partial sum is representable: the result equals torch's float64 one, with `==`,
+however it is
 computed. Every problem of the table x algorithm x instruction set x threads x memory layout x dtype."""
 
 import numpy as np
-import pytest
-
 import oracle
-import pyconv
+import pytest
 from cases import ALGORITHMS, CASES, CONV, DTYPES, ISAS, LAYOUTS, THREADS, in_layout, refusal, run
+
+import pyconv
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -37,7 +38,7 @@ def test_exact_however_it_is_computed(case, algorithm):
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_channels_last_by_axes(case):
-    """data_format="channels_last" moves the channel axis of input, residual and result, and of nothing else."""
+    """data_format="channels_last" moves the channel axis of input, residual and result, and nothing else."""
     arguments = case.arguments("exact")
     expected = oracle.conv(**arguments)
     channel = 0 if case.batch is None else 1

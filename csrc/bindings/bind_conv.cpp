@@ -75,8 +75,8 @@ ConvInputs read_inputs(const ConvArgs& args) {
   check_value(spec.groups >= 1, "groups must be at least 1, got ", spec.groups);
   check_value(spec.in_ch == checked_mul(weight.shape(1), spec.groups, "in_channels"),
               "input channels must equal weight.shape[1] * groups: input has ", spec.in_ch,
-              " channels (shape ", ShapeOf{input}, "), weight expects ", weight.shape(1), " * ",
-              spec.groups, " (shape ", ShapeOf{weight}, ")");
+              " channels (shape ", ShapeOf{input}, "), weight expects ", weight.shape(1), " * ", spec.groups,
+              " (shape ", ShapeOf{weight}, ")");
   if (spec.epilogue.has_bias) {
     const auto bias = py::reinterpret_borrow<py::array>(args.bias);
     check_value(bias.ndim() == 1 && bias.shape(0) == spec.out_ch, "bias must have shape (out_channels,) = (",
@@ -85,34 +85,67 @@ ConvInputs read_inputs(const ConvArgs& args) {
   return inputs;
 }
 
-// `residual` (or bias) as an array whose memory the kernels can walk together with out's.
-py::array aligned_residual(py::handle residual, const ConvInputs& inputs, const ConvProblem& p,
-                           const ArrayView& out) {
-  auto array = py::reinterpret_borrow<py::array>(residual);
-  const ArrayView view = activation_view(array, "residual", p.rank, inputs.order);
-  check_value(view.batched == inputs.input.batched && view.batch == p.batch && view.channels == p.out_ch &&
-                  view.size == p.out,
-              "residual must have the shape of the result, got ", ShapeOf{array}, " for ", p);
-  const ActivationStrides &a = view.strides, &b = out.strides;
-  if (a.batch == b.batch && a.channel == b.channel && a.spatial == b.spatial) return array;
-  py::array copy =
-      py::array(array.dtype(), std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()), [&] {
-        std::vector<py::ssize_t> strides;
-        const auto item = array.itemsize();
-        if (inputs.input.batched) strides.push_back(b.batch * item);
-        if (inputs.order == AxisOrder::kChannelsFirst) strides.push_back(b.channel * item);
-        for (int dim = kMaxSpatial - p.rank; dim < kMaxSpatial; ++dim)
-          strides.push_back(b.spatial[dim] * item);
-        if (inputs.order == AxisOrder::kChannelsLast) strides.push_back(b.channel * item);
-        return strides;
-      }());
-  copy[py::ellipsis()] = array;
-  return copy;
+py::array as_array(py::handle a) { return py::reinterpret_borrow<py::array>(a); }
+
+// The kernels walk a residual with out's strides.
+bool walk_alike(const ArrayView& a, const ArrayView& b) {
+  const auto alike = [](Index size, Index x, Index y) { return size <= 1 || x == y; };
+  bool same = alike(a.batch, a.strides.batch, b.strides.batch) &&
+              alike(a.channels, a.strides.channel, b.strides.channel);
+  for (int dim = 0; dim < kMaxSpatial; ++dim)
+    same = same && alike(a.size[dim], a.strides.spatial[dim], b.strides.spatial[dim]);
+  return same;
 }
 
-py::array contiguous_bias(py::handle bias) {
-  auto array = py::reinterpret_borrow<py::array>(bias);
-  return array.strides(0) == array.itemsize() ? array : py::array(array.attr("copy")());
+ArrayView residual_view(const py::array& residual, const ConvInputs& inputs, const ConvProblem& p) {
+  const ArrayView view = activation_view(residual, "residual", p.rank, inputs.order);
+  check_value(view.batched == inputs.input.batched && view.batch == p.batch && view.channels == p.out_ch &&
+                  view.size == p.out,
+              "residual must have the shape of the result, got ", ShapeOf{residual}, " for ", p);
+  return view;
+}
+
+// Where the kernels write and what they add: the caller's arrays where one walk fits both, dense ones
+// otherwise.
+struct Target {
+  py::object result;  // the caller's `out`, or an array to copy into it
+  py::object residual;
+};
+
+Target make_target(const ConvArgs& args, py::handle out, const ConvInputs& inputs, const ConvProblem& p) {
+  const auto dense = [&] {
+    return allocate_like(inputs.input, inputs.order, p.rank, p.out_ch, p.out, p.dtype);
+  };
+  const auto view_of = [&](py::handle a) {
+    return activation_view(as_array(a), "out", p.rank, inputs.order);
+  };
+  Target target;
+  if (!out.is_none()) {
+    check_out(out, inputs.input, inputs.order, p.rank, p.out_ch, p.out, p.dtype);
+    target.result = py::reinterpret_borrow<py::object>(out);
+    for (py::handle other : {args.input, args.weight, args.bias, args.residual})
+      if (!other.is_none() && may_overlap(as_array(out), as_array(other))) target.result = dense();
+  }
+  if (args.residual.is_none()) {
+    if (!target.result) target.result = dense();
+    return target;
+  }
+  const ArrayView residual = residual_view(as_array(args.residual), inputs, p);
+  target.residual = py::reinterpret_borrow<py::object>(args.residual);
+  if (!target.result || (target.result.is(out) && !walk_alike(residual, view_of(out))))
+    target.result = dense();
+  if (!walk_alike(residual, view_of(target.result))) {
+    target.residual = dense();
+    target.residual[py::ellipsis()] = args.residual;
+  }
+  return target;
+}
+
+// None, or the bias with unit stride.
+py::object contiguous_bias(py::handle bias) {
+  if (bias.is_none() || element_stride(as_array(bias), 0) == 1)
+    return py::reinterpret_borrow<py::object>(bias);
+  return bias.attr("copy")();
 }
 
 py::object conv(int rank, py::handle input, py::handle weight, py::handle bias, py::handle stride,
@@ -128,41 +161,25 @@ py::object conv(int rank, py::handle input, py::handle weight, py::handle bias, 
   const ConvProblem problem(inputs.spec);
   const ConvChoice choice{options.precision,
                           algorithm == "auto" && !options.algorithm.empty() ? options.algorithm : algorithm};
-
-  py::array result;
-  bool copy_back = false;
-  if (out.is_none()) {
-    // Refuse a forced algorithm before anything is allocated.
-    select_conv(problem, choice.precision, choice.algorithm);
-    result = allocate_like(inputs.input, inputs.order, rank, problem.out_ch, problem.out, problem.dtype);
-  } else {
-    check_out(out, inputs.input, inputs.order, rank, problem.out_ch, problem.out, problem.dtype);
-    result = py::reinterpret_borrow<py::array>(out);
-    for (py::handle other : {input, weight, bias, residual})
-      copy_back =
-          copy_back || (!other.is_none() && may_overlap(result, py::reinterpret_borrow<py::array>(other)));
-    if (copy_back)
-      result = allocate_like(inputs.input, inputs.order, rank, problem.out_ch, problem.out, problem.dtype);
-  }
-  const ArrayView out_view = activation_view(result, "out", rank, inputs.order);
-  const py::array bias_array = bias.is_none() ? py::array() : contiguous_bias(bias);
-  const py::array residual_array =
-      residual.is_none() ? py::array() : aligned_residual(residual, inputs, problem, out_view);
+  select_conv(problem, choice.precision, choice.algorithm);  // refuses before anything is allocated
+  const Target target = make_target(args, out, inputs, problem);
+  const ArrayView out_view = activation_view(as_array(target.result), "out", rank, inputs.order);
+  const py::object unit_bias = contiguous_bias(bias);
   const Request request{problem,           inputs.input.strides, out_view.strides, inputs.weight_strides,
                         options.threads(), &options.kernels()};
   const ConvPlan plan = plan_conv(request, choice);
   const ConvOperands operands{inputs.input.data,
                               py::detail::array_proxy(weight.ptr())->data,
                               nullptr,
-                              bias.is_none() ? nullptr : bias_array.data(),
-                              residual.is_none() ? nullptr : residual_array.data(),
+                              bias.is_none() ? nullptr : as_array(unit_bias).data(),
+                              residual.is_none() ? nullptr : as_array(target.residual).data(),
                               out_view.data};
   {
     const py::gil_scoped_release release;
     run_conv(plan, operands, cache);
   }
-  if (!copy_back) return std::move(result);
-  out[py::ellipsis()] = result;
+  if (out.is_none() || target.result.is(out)) return target.result;
+  out[py::ellipsis()] = target.result;
   return py::reinterpret_borrow<py::object>(out);
 }
 

@@ -1,4 +1,4 @@
-"""Tools for testing convolutions, pyconv's own and anybody's: what is right, and how large an error is allowed."""
+"""Tools for testing convolutions, pyconv's own and anybody's: what is right, and how far off is allowed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from ._case import ConvCase
 from ._compare import assert_conv_close
 from ._exact import ExactInputs, exact_inputs
 
-__all__ = ["CASES", "ConvCase", "ExactInputs", "assert_conv_close", "error_bound", "exact_inputs", "explain_diff"]
+__all__ = [
+    "CASES",
+    "ConvCase",
+    "ExactInputs",
+    "assert_conv_close",
+    "error_bound",
+    "exact_inputs",
+    "explain_diff",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -37,8 +45,8 @@ def explain_diff(
 ) -> Any:
     """Explain the element where `actual` is most wrong: the products behind it, term by term.
 
-    The arguments are those of :func:`assert_conv_close`; the result is what :func:`pyconv.explain` returns for that
-    element, with the actual value beside the desired one.
+    The arguments are those of :func:`assert_conv_close`; the result is what :func:`pyconv.explain` returns
+    for that element, with the actual value beside the desired one.
     """
     from pyconv._explain import diff
 

@@ -15,38 +15,41 @@ def error_bound(
     weight: npt.ArrayLike,
     bias: npt.ArrayLike | None = None,
     *args: Any,
-    dtype: npt.DTypeLike = None,
+    dtype: npt.DTypeLike | None = None,
     algorithm: str = "highest",
     **kwargs: Any,
 ) -> Array:
     r"""Largest admissible error of every output element of a convolution computed in `dtype`.
 
-    The bound comes from the arithmetic, never from a tuned tolerance: a sum of :math:`n` terms, each product and
-    each addition rounded to nearest, in any order, with or without fused multiply-add, is off by at most
+    The bound comes from the arithmetic, never from a tuned tolerance: a sum of :math:`n` terms, each product
+    and each addition rounded to nearest, in any order, with or without fused multiply-add, is off by at most
 
     .. math:: \gamma_n \sum |x||w|, \qquad \gamma_n = \frac{n u}{1 - n u},
 
-    where :math:`u` is half of ``np.finfo(dtype).eps`` and a bias and a residual count as one more term each [1]_.
-    A small constant for products below the smallest normal number is added.
+    where :math:`u` is half of ``np.finfo(dtype).eps`` and a bias and a residual count as one more term each
+    [1]_. A small constant for products below the smallest normal number is added.
 
     Parameters
     ----------
     input, weight, bias : array_like
-        As for :func:`pyconv.conv1d`, :func:`pyconv.conv2d` and :func:`pyconv.conv3d`; the rank is the weight's.
+        As for :func:`pyconv.conv1d`, :func:`pyconv.conv2d` and :func:`pyconv.conv3d`; the rank is the
+        weight's.
     *args, **kwargs
-        Further arguments of the convolution: ``stride``, ``padding``, ``dilation``, ``groups``, ``padding_mode``,
-        ``activation``, ``residual``, ``data_format``.
+        Further arguments of the convolution: ``stride``, ``padding``, ``dilation``, ``groups``,
+        ``padding_mode``, ``activation``, ``residual``, ``data_format``.
     dtype : dtype, optional
         The type the sum is computed in. Default: ``np.result_type(input, weight)``.
     algorithm : str, optional
-        ``"highest"`` (default) is the bound above, which every algorithm that ``precision="highest"`` admits keeps,
-        and every correct implementation elsewhere too. The name of one of pyconv's algorithms is the bound that its
-        registry row declares for this problem (see :func:`pyconv.plan`), where that is smaller.
+        ``"highest"`` (default) is the bound above, which every algorithm that ``precision="highest"`` admits
+        keeps, and every correct implementation elsewhere too. The name of one of pyconv's algorithms is the
+        bound that its registry row declares for this problem (see :func:`pyconv.plan`), where that is
+        smaller.
 
     Returns
     -------
     ndarray of float64
-        In the shape of the result. ``inf`` where the sum may overflow `dtype`, NaN where it has no finite value.
+        In the shape of the result. ``inf`` where the sum may overflow `dtype`, NaN where it has no finite
+        value.
 
     See Also
     --------
@@ -89,7 +92,7 @@ def _relative_bound(definition: Definition, dtype: np.dtype[Any], algorithm: str
     if algorithm != "highest":
         kind, declared, _ = declared_bound(definition, dtype, algorithm)
         if kind != "elementwise":
-            raise ValueError(f"algorithm {algorithm!r} has a {kind} bound; only elementwise bounds are computed here")
+            raise ValueError(f"the bound of {algorithm!r} is by {kind}; only elementwise bounds are computed")
         roundings = min(roundings, declared)
     error = roundings * float(np.finfo(dtype).eps) / 2
     if error >= 0.5:
@@ -101,5 +104,6 @@ def declared_bound(definition: Definition, dtype: np.dtype[Any], algorithm: str)
     """(kind, roundings, exact on integers) that an algorithm's registry row declares for this problem."""
     from pyconv import _core
 
-    declared: tuple[str, float, bool] = _core.error_bound(definition.problem_text(dtype), algorithm, "highest")
+    problem = definition.problem_text(dtype)
+    declared: tuple[str, float, bool] = _core.error_bound(problem, algorithm, "highest")
     return declared

@@ -81,17 +81,22 @@ class ConvCase:
         }
 
     def arguments(
-        self, fill: str = "exact", dtype: npt.DTypeLike = np.float32, rng: np.random.Generator | int | None = None
+        self,
+        fill: str = "exact",
+        dtype: npt.DTypeLike = np.float32,
+        rng: np.random.Generator | int | None = None,
     ) -> dict[str, Any]:
         """All arguments of one call, by name, channels first.
 
         `fill` says what the arrays hold: ``"exact"`` small integers for which ``==`` must hold (see
-        :func:`exact_inputs`), ``"dense"`` normal random numbers, ``"sparse"`` mostly zeros, ``"bright"`` one input
-        element of 10,000 among zeros, which shows an error that is large beside a small result.
+        :func:`exact_inputs`), ``"dense"`` normal random numbers, ``"sparse"`` mostly zeros, ``"bright"`` one
+        input element of 10,000 among zeros, which shows an error that is large beside a small result.
         """
         if fill not in FILLS:
             raise ValueError(f"fill must be one of {', '.join(FILLS)}, got {fill!r}")
-        generator = rng if isinstance(rng, np.random.Generator) else np.random.default_rng(0 if rng is None else rng)
+        generator = (
+            rng if isinstance(rng, np.random.Generator) else np.random.default_rng(0 if rng is None else rng)
+        )
         residual_shape = self.out_shape if self.residual else None
         arrays = exact_inputs(
             self.input_shape,
@@ -102,7 +107,7 @@ class ConvCase:
             rng=generator,
         )._asdict()
         if fill != "exact":
-            for name, array in arrays.items():
+            for array in arrays.values():
                 if array is not None:
                     array[...] = generator.standard_normal(array.shape)
             arrays["input"] = _filled_input(arrays["input"], fill, generator)
@@ -117,7 +122,11 @@ class ConvCase:
         text = "" if self.batch is None else f"n{self.batch}"
         text += f"c{self.in_ch}" + "".join(f"{name}{n}" for name, n in zip(letters, self.size, strict=True))
         text += f"_k{self.out_ch}" + "".join(f"{name}{n}" for name, n in zip(taps, self.kernel, strict=True))
-        for letter, value, default in (("p", self.padding, 0), ("u", self.stride, 1), ("l", self.dilation, 1)):
+        for letter, value, default in (
+            ("p", self.padding, 0),
+            ("u", self.stride, 1),
+            ("l", self.dilation, 1),
+        ):
             if value != default:
                 text += letter + _number_text(value)
         text += f"g{self.groups}" if self.groups != 1 else ""
@@ -130,7 +139,7 @@ class ConvCase:
 
 def _filled_input(array: Array, fill: str, generator: np.random.Generator) -> Array:
     if fill == "sparse":
-        return array * (generator.random(array.shape) < 0.1).astype(array.dtype)
+        array[generator.random(array.shape) >= 0.1] = 0
     if fill == "bright" and array.size:
         array[...] = 0
         array.flat[array.size // 2] = 10_000

@@ -21,24 +21,25 @@ def assert_conv_close(
     weight: npt.ArrayLike,
     bias: npt.ArrayLike | None = None,
     *args: Any,
-    dtype: npt.DTypeLike = None,
+    dtype: npt.DTypeLike | None = None,
     algorithm: str = "highest",
     err_msg: str = "",
     verbose: bool = True,
     **kwargs: Any,
 ) -> None:
-    """Raise an AssertionError unless `actual` is the convolution of `input` and `weight` within its error bound.
+    """Raise an AssertionError unless `actual` is the convolution of `input` and `weight` within its error
+    bound.
 
-    The tolerance is :func:`error_bound`, a different one for every element; there is none to choose. Where the exact
-    value is NaN or infinite, `actual` must be the same.
+    The tolerance is :func:`error_bound`, a different one for every element; there is none to choose. Where
+    the exact value is NaN or infinite, `actual` must be the same.
 
     Parameters
     ----------
     actual : array_like
         The result to judge.
     desired : array_like or None
-        What it should be, from an implementation that computes in float64 or wider. With None it is computed here,
-        in float64, from the definition.
+        What it should be, from an implementation that computes in float64 or wider. With None it is computed
+        here, in float64, from the definition.
     input, weight, bias, *args, **kwargs
         The convolution, as for :func:`pyconv.conv2d` (the rank is the weight's): ``stride``, ``padding``,
         ``dilation``, ``groups``, ``padding_mode``, ``activation``, ``residual``, ``data_format``.
@@ -54,8 +55,8 @@ def assert_conv_close(
     Raises
     ------
     AssertionError
-        With the worst element, its error in units of the bound, how many mismatches touch the padding, and, if one
-        fits, the usual mistake that gives exactly this result.
+        With the worst element, its error in units of the bound, how many mismatches touch the padding, and,
+        if one fits, the usual mistake that gives exactly this result.
 
     Examples
     --------
@@ -95,8 +96,8 @@ def assert_conv_close(
     bound = bound_of(definition, kind, algorithm) + bound_of(definition, np.dtype(np.float64))
     bound = definition.in_callers_format(bound)
     error = _error(result, expected)
-    wrong = ~(error <= bound)
-    if not wrong.any():
+    wrong: Array = ~(error <= bound)
+    if not np.any(wrong):
         return
     lines = [header, "", *_report(result, expected, error, bound, wrong, definition)]
     lines += [f"Hint: {hint}" for hint in hints(result, wrong, bound, definition)]
@@ -111,7 +112,9 @@ def _check_shape(actual: Array, desired: Array, definition: Definition, header: 
     due = definition.in_callers_format(np.empty(out_shape, dtype=bool)).shape
     for name, array in (("actual", actual), ("desired", desired)):
         if array.shape != due:
-            raise AssertionError(f"\n{header}\n\n(shapes of {name} and of the convolution differ)\n {array.shape}, {due}")
+            raise AssertionError(
+                f"\n{header}\n\n(shapes of {name} and of the convolution differ)\n {array.shape}, {due}"
+            )
 
 
 def _error(actual: Array, desired: Array) -> Array:

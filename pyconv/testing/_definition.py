@@ -1,6 +1,7 @@
 """The convolution as its definition says, in float64 and NumPy only: what pyconv.testing judges by.
 
-Nothing here is shared with the kernels or with pyconv.functional; it is written to be read, one tap at a time.
+Nothing here is shared with the kernels or with pyconv.functional; it is written to be read, one tap at a
+time.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ NUMPY_PAD_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge
 
 @dataclass(frozen=True)
 class Definition:
-    """One convolution: `input` is (batch, in_ch, *size) in float64, padding is one (begin, end) pair per dimension."""
+    """One convolution: `input` is (batch, in_ch, *size), in float64; one (begin, end) pair a dimension."""
 
     input: Array
     weight: Array
@@ -75,15 +76,15 @@ class Definition:
         return np.pad(self.input, ((0, 0), (0, 0), *self.padding), mode=mode)
 
     def sum(self) -> Array:
-        """(batch, out_ch, *out): sum over input channels and taps, + bias + residual; before the activation."""
+        """(batch, out_ch, *out): sum over input channels and taps, + bias + residual; no activation yet."""
         padded = self.padded_input()
         batch, in_ch = padded.shape[:2]
         out_ch, out_count = self.weight.shape[0], int(np.prod(self.out_size))
         weight = self.weight.reshape(self.groups, out_ch // self.groups, in_ch // self.groups, *self.kernel)
         total = np.zeros((batch, self.groups, out_ch // self.groups, out_count))
         for tap in product(*map(range, self.kernel)):
-            seen = padded[(..., *self._positions(tap))]
-            total += weight[(..., *tap)] @ seen.reshape(batch, self.groups, in_ch // self.groups, out_count)
+            seen = padded[..., *self._positions(tap)]
+            total += weight[..., *tap] @ seen.reshape(batch, self.groups, in_ch // self.groups, out_count)
         result = total.reshape(batch, out_ch, *self.out_size)
         if self.bias is not None:
             result = result + self.bias.reshape(-1, *(1,) * self.rank)
@@ -144,13 +145,15 @@ def define(
     residual: npt.ArrayLike | None = None,
     data_format: str = "channels_first",
 ) -> Definition:
-    """The arguments of ``pyconv.conv1d``, ``conv2d`` or ``conv3d`` (the rank is the weight's) as a Definition."""
+    """The arguments of ``pyconv.conv1d``, ``conv2d`` or ``conv3d`` (the weight has the rank) resolved."""
     x, w = np.asarray(input, dtype=np.float64), np.asarray(weight, dtype=np.float64)
     rank = w.ndim - 2
     if rank not in (1, 2, 3):
         raise ValueError(f"weight must have 3, 4 or 5 dimensions, got shape {w.shape}")
     if x.ndim not in (rank + 1, rank + 2):
-        raise ValueError(f"input must have {rank + 1} or {rank + 2} dimensions for weight {w.shape}, got {x.shape}")
+        raise ValueError(
+            f"input must have {rank + 1} or {rank + 2} dimensions for weight {w.shape}, got {x.shape}"
+        )
     if padding_mode not in NUMPY_PAD_MODES:
         raise ValueError(f"padding_mode must be one of {', '.join(NUMPY_PAD_MODES)}, got {padding_mode!r}")
     if data_format not in ("channels_first", "channels_last"):
@@ -177,10 +180,14 @@ def define(
             f"weight {w.shape}, groups {groups}"
         )
     if min(definition.out_size) < 1:
-        raise ValueError(f"the kernel does not fit: input {x.shape}, weight {w.shape}, output {definition.out_size}")
+        raise ValueError(
+            f"the kernel does not fit: input {x.shape}, weight {w.shape}, output {definition.out_size}"
+        )
     if residual is None:
         return definition
-    return replace(definition, residual=definition.from_callers_format(np.asarray(residual, dtype=np.float64)))
+    return replace(
+        definition, residual=definition.from_callers_format(np.asarray(residual, dtype=np.float64))
+    )
 
 
 def _per_dim(value: int | Sequence[int], rank: int) -> tuple[int, ...]:
@@ -198,9 +205,12 @@ def _pairs(padding: str | int | Sequence[Any], kernel: Sequence[int], dilation: 
         return tuple((total // 2, total - total // 2) for total in totals)
     if isinstance(padding, str):
         raise ValueError(f"padding must be 'same', 'valid' or numbers, got {padding!r}")
-    if isinstance(padding, int | np.integer) or isinstance(padding[0], int | np.integer):
-        return tuple((side, side) for side in _per_dim(padding, len(kernel)))
-    return tuple((int(begin), int(end)) for begin, end in padding)
+    sides: Sequence[Any] = (
+        _per_dim(padding, len(kernel)) if isinstance(padding, int | np.integer) else padding
+    )
+    if isinstance(sides[0], int | np.integer):
+        return tuple((side, side) for side in _per_dim(sides, len(kernel)))
+    return tuple((int(begin), int(end)) for begin, end in sides)
 
 
 def _clamp_bounds(activation: str | tuple[str, float, float] | None) -> tuple[float, float]:

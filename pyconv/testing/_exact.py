@@ -11,9 +11,9 @@ import numpy.typing as npt
 from ._definition import Array
 
 LARGEST_VALUE = 8
-# Room for what a fast algorithm does to integers on its way. Winograd F(2x2, 3x3) makes of an input v up to 4 v, of a
-# weight up to 9/4 v with two binary places, and adds 9 such products for one output: 36 times the 9 v * v of the
-# definition, counted in quarters.
+# Room for what a fast algorithm does to integers on its way. Winograd F(2x2, 3x3) makes of an input v up to 4
+# v, of a weight up to 9/4 v with two binary places, and adds 9 such products for one output: 36 times the 9 v
+# * v of the definition, counted in quarters.
 HEADROOM_BITS = 6
 
 
@@ -37,9 +37,9 @@ def exact_inputs(
 ) -> ExactInputs:
     """Arrays of small integers whose every partial sum is exactly representable, so that ``==`` must hold.
 
-    Whatever the order of the additions, with or without fused multiply-add, no operation of the convolution has to
-    round: every right implementation gives the same bits, and a wrong one differs by at least 1. No value is 0, so
-    that a tap left out always shows.
+    Whatever the order of the additions, with or without fused multiply-add, no operation of the convolution
+    has to round: every right implementation gives the same bits, and a wrong one differs by at least 1. No
+    value is 0, so that a tap left out always shows.
 
     Parameters
     ----------
@@ -80,11 +80,14 @@ def exact_inputs(
     if kind.kind != "f":
         raise TypeError(f"exact_inputs needs a floating-point dtype, got {kind}")
     largest = _largest_value(weight_shape, kind)
-    generator = rng if isinstance(rng, np.random.Generator) else np.random.default_rng(0 if rng is None else rng)
+    generator = (
+        rng if isinstance(rng, np.random.Generator) else np.random.default_rng(0 if rng is None else rng)
+    )
 
     def integers(shape: Sequence[int]) -> Array:
         magnitude = generator.integers(1, largest, size=tuple(shape), endpoint=True)
-        return (magnitude * generator.choice((-1, 1), size=tuple(shape))).astype(kind)
+        signed: Array = magnitude * generator.choice((-1, 1), size=tuple(shape))
+        return signed.astype(kind)
 
     return ExactInputs(
         input=integers(input_shape),

@@ -9,7 +9,8 @@ import numpy as np
 
 from ._definition import Array, Definition
 
-# Trying a mistake costs one convolution each; beyond this many multiplications the report would keep one waiting.
+# Trying a mistake costs one convolution each; beyond this many multiplications the report would keep one
+# waiting.
 MAX_WORK = 10**9
 
 
@@ -23,7 +24,7 @@ def hints(actual: Array, wrong: Array, bound: Array, definition: Definition) -> 
                 yield f"this is the result {description}"
                 return
         if _fits_rounded_inputs(actual, definition, bound):
-            yield "errors of this size come from inputs rounded to 10 bits (TF32 or float16): compute in full precision"
+            yield "errors of this size come from inputs rounded to TF32 or float16: compute in full precision"
             return
     yield from _where(wrong, definition)
 
@@ -92,7 +93,10 @@ MISTAKES: tuple[tuple[str, Callable[[Definition], Definition | None]], ...] = (
     ("without the activation", _without_activation),
     ("with zeros as padding", _zero_padding),
     ("with begin and end padding swapped", _padding_ends_swapped),
-    ("with the padding of the dimensions in reverse order (F.pad starts at the last)", _padding_dims_reversed),
+    (
+        "with the padding of the dimensions in reverse order (F.pad starts at the last)",
+        _padding_dims_reversed,
+    ),
     ("with the input channels of the groups interleaved", _channels_interleaved),
 )
 
@@ -118,4 +122,5 @@ def _where(wrong: Array, definition: Definition) -> Iterator[str]:
         others = tuple(a for a in range(mismatch.ndim) if a != axis)
         first = int(np.argmax(mismatch.any(axis=others)))
         if first > 0:
-            yield f"everything with {name} < {first} of {mismatch.shape[axis]} is right: look at the tail of {name}"
+            size = mismatch.shape[axis]
+            yield f"everything with {name} < {first} of {size} is right: look at the tail of {name}"

@@ -6,7 +6,8 @@ A kernel's whole edge test is then::
         arguments = conv_case.arguments("exact")
         assert_conv_close(my_conv(**arguments), None, **arguments)
 
-Nothing is imported before a test asks for it: the plugin is loaded by every pytest of an environment with pyconv.
+Nothing is imported before a test asks for it: the plugin is loaded by every pytest of an environment with
+pyconv.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ FIXTURE = "conv_case"
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "conv_rank(*ranks): the spatial ranks that the fixture conv_case runs through (default 1, 2, 3)"
+        "markers",
+        "conv_rank(*ranks): the spatial ranks that the fixture conv_case runs through (default 1, 2, 3)",
     )
 
 

@@ -1,12 +1,13 @@
-"""The table of problems that find mistakes in convolutions: edges of tiles, vectors, chains, borders, and nothing.
+"""The table of problems that find mistakes in convolutions: edges of tiles, vectors, chains, borders, and
+nothing.
 
-Sizes lie at and beside 2^i * j, where tiles and vectors end. The families at the top each vary one thing; COMBINED
-covers every pair of levels of FACTORS at least once.
+Sizes lie at and beside 2^i * j, where tiles and vectors end. The families at the top each vary one thing;
+COMBINED covers every pair of levels of FACTORS at least once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -15,7 +16,9 @@ from ._case import ConvCase
 # Output channels and output widths around vectors of 4, 8 and 16 lanes and tiles of 6, 8 and 14 rows.
 EDGES = (1, 2, 3, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 24, 28, 31, 32, 33, 47, 48, 49)
 
-CHANNEL_EDGES = tuple(ConvCase(in_ch=3, out_ch=n, size=(3, 9), kernel=(2, 3), bias=True) for n in (*EDGES, 64, 65))
+CHANNEL_EDGES = tuple(
+    ConvCase(in_ch=3, out_ch=n, size=(3, 9), kernel=(2, 3), bias=True) for n in (*EDGES, 64, 65)
+)
 WIDTH_EDGES = tuple(ConvCase(in_ch=5, out_ch=4, size=(2, n + 2), kernel=(1, 3)) for n in EDGES)
 KERNELS = tuple(ConvCase(in_ch=4, out_ch=9, size=(9, 10), kernel=(k, k), padding=k // 2) for k in range(1, 8))
 
@@ -38,7 +41,9 @@ GROUPS = (
 )
 
 BORDERS = tuple(
-    ConvCase(in_ch=3, out_ch=4, size=size, kernel=kernel, padding=padding, padding_mode=mode, dilation=dilation)
+    ConvCase(
+        in_ch=3, out_ch=4, size=size, kernel=kernel, padding=padding, padding_mode=mode, dilation=dilation
+    )
     for mode in ("zeros", "reflect", "replicate", "circular")
     for size, kernel, padding, dilation in (
         ((9,), (4,), "same", 1),
@@ -51,7 +56,9 @@ BORDERS = tuple(
 )
 
 STRIDES = (
-    ConvCase(in_ch=3, out_ch=17, size=(21, 21), kernel=(7, 7), stride=2, padding=3, bias=True, activation="relu"),
+    ConvCase(
+        in_ch=3, out_ch=17, size=(21, 21), kernel=(7, 7), stride=2, padding=3, bias=True, activation="relu"
+    ),
     ConvCase(in_ch=8, out_ch=8, size=(8, 9), kernel=(3, 3), stride=(2, 1), padding=1),
     ConvCase(in_ch=8, out_ch=8, size=(8, 9), kernel=(1, 1), stride=2),
     ConvCase(in_ch=2, out_ch=3, size=(30,), kernel=(2,), stride=3),
@@ -112,7 +119,7 @@ FACTORS: dict[str, tuple[Any, ...]] = {
 }
 
 
-def _pairwise(factors: dict[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+def _pairwise(factors: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
     """Rows of levels that together contain every pair of levels of two different factors; greedy."""
     names = list(factors)
     missing = {
@@ -149,7 +156,10 @@ def _combined(row: dict[str, Any]) -> ConvCase:
     outs = (row["rows"],) * (rank - 1) + (row["out"],)
     kernel = (row["kernel_rows"],) * (rank - 1) + (row["kernel"],)
     size = tuple(
-        max((out - 1) * row["stride"] + row["dilation"] * (k - 1) + 1 - begin - end, least[row["padding_mode"]])
+        max(
+            (out - 1) * row["stride"] + row["dilation"] * (k - 1) + 1 - begin - end,
+            least[row["padding_mode"]],
+        )
         for out, k in zip(outs, kernel, strict=True)
     )
     return ConvCase(

@@ -1,7 +1,7 @@
 """Hypothesis strategies for convolution problems.
 
-The kernel, stride and dilation are drawn first, then the padding, then sizes that fit them: no draw is thrown away.
-Use them with integers, for which equality is exact:
+The kernel, stride and dilation are drawn first, then the padding, then sizes that fit them: no draw is thrown
+away. Use them with integers, for which equality is exact:
 
 >>> import pyconv
 >>> from hypothesis import given
@@ -54,15 +54,16 @@ def conv_cases(
     padding_modes : sequence of str, optional
         The padding modes to choose from.
     largest_kernel, largest_size, largest_channels : int, optional
-        Upper limits for one kernel dimension, for what one input dimension has beyond the kernel, and for the input
-        and output channels of all groups together.
+        Upper limits for one kernel dimension, for what one input dimension has beyond the kernel, and for the
+        input and output channels of all groups together.
     """
     dims = draw(st.integers(1, 3)) if rank is None else rank
 
     def each(values: st.SearchStrategy[Any]) -> tuple[Any, ...]:
         return tuple(draw(st.lists(values, min_size=dims, max_size=dims)))
 
-    kernel, stride, dilation = each(st.integers(1, largest_kernel)), each(st.integers(1, 4)), each(st.integers(1, 3))
+    kernel = each(st.integers(1, largest_kernel))
+    stride, dilation = each(st.integers(1, 4)), each(st.integers(1, 3))
     mode = draw(st.sampled_from(list(padding_modes)))
     pads = each(st.tuples(st.integers(0, 4), st.integers(0, 4)))
     same = draw(st.booleans()) and set(stride) == {1}
