@@ -7,16 +7,23 @@ from typing import Any
 
 from pyconv._options import get_num_threads, options, set_num_threads
 from pyconv._plan import Plan, plan, show_config
+from pyconv._pooling import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 from pyconv._version import __version__
 from pyconv.functional import conv1d, conv2d, conv3d
 
 __all__ = [
     "Plan",
     "__version__",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "conv1d",
     "conv2d",
     "conv3d",
     "get_num_threads",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
     "nn",
     "options",
     "plan",

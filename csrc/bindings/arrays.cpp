@@ -133,6 +133,18 @@ void check_out(py::handle out, const ArrayView& like, AxisOrder order, int rank,
                 " has size ", a.shape(axis), " and stride 0");
 }
 
+ActivationStrides dense_strides(Index channels, const Spatial& size, bool channels_last) {
+  ActivationStrides s;
+  Index step = channels_last ? channels : 1;
+  for (int dim = kW; dim >= kD; --dim) {
+    s.spatial[dim] = step;
+    step *= size[dim];
+  }
+  s.channel = channels_last ? 1 : step;
+  s.batch = channels_last ? step : step * channels;
+  return s;
+}
+
 bool may_overlap(const py::array& a, const py::array& b) {
   const auto extent = [](const py::array& x, const char** low, const char** high) {
     *low = *high = static_cast<const char*>(x.data());

@@ -61,6 +61,9 @@ py::array allocate_like(const ArrayView& like, AxisOrder order, int rank, Index 
 void check_out(py::handle out, const ArrayView& like, AxisOrder order, int rank, Index channels,
                const Spatial& size, DType dtype);
 
+// Strides of a dense array of the problem's input (or output) in the given memory format.
+ActivationStrides dense_strides(Index channels, const Spatial& size, bool channels_last);
+
 // Whether the memory of two arrays may overlap (their extents do).
 bool may_overlap(const py::array& a, const py::array& b);
 

@@ -6,4 +6,5 @@
 namespace pyconv {
 void register_runtime(pybind11::module_& m);
 void register_conv(pybind11::module_& m);
+void register_pool(pybind11::module_& m);
 }  // namespace pyconv

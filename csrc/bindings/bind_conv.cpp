@@ -208,19 +208,6 @@ py::dict describe(const ConvPlan& plan, const ConvProblem& problem, const ConvCh
   return d;
 }
 
-// Strides of a dense array of the problem's input (or output) in the given memory format.
-ActivationStrides dense_strides(Index channels, const Spatial& size, bool channels_last) {
-  ActivationStrides s;
-  Index step = channels_last ? channels : 1;
-  for (int dim = kW; dim >= kD; --dim) {
-    s.spatial[dim] = step;
-    step *= size[dim];
-  }
-  s.channel = channels_last ? 1 : step;
-  s.batch = channels_last ? step : step * channels;
-  return s;
-}
-
 py::dict plan(const std::string& text, const std::string& data_format, const std::string& algorithm,
               py::handle options_handle) {
   const ConvProblem problem = ConvProblem::parse(text);

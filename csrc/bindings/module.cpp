@@ -16,4 +16,5 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   });
   pyconv::register_runtime(m);
   pyconv::register_conv(m);
+  pyconv::register_pool(m);
 }
