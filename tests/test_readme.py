@@ -16,6 +16,6 @@ def test_readme_has_an_example_of_about_ten_lines():
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_readme_block(block, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(compile(block, str(README), "exec"), {"__name__": "readme"})
+    exec(compile(block, "<README>", "exec"), {"__name__": "readme"})
     promised = re.findall(r"^print\(.*\)  # (.*)$", block, re.MULTILINE)
     assert capsys.readouterr().out.splitlines() == promised
