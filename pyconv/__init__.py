@@ -20,6 +20,9 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv3d",
+    "explain",
+    "explain_pool",
+    "explain_shape",
     "get_num_threads",
     "max_pool1d",
     "max_pool2d",
@@ -27,6 +30,7 @@ __all__ = [
     "nn",
     "options",
     "plan",
+    "receptive_field",
     "set_num_threads",
     "show_config",
     "testing",
@@ -36,6 +40,10 @@ __all__ = [
 _LAZY: dict[str, tuple[str, str | None]] = {
     "nn": ("pyconv.nn", None),
     "testing": ("pyconv.testing", None),
+    "explain": ("pyconv._explain", "explain"),
+    "explain_pool": ("pyconv._explain", "explain_pool"),
+    "explain_shape": ("pyconv._explain", "explain_shape"),
+    "receptive_field": ("pyconv._explain", "receptive_field"),
 }
 
 

@@ -1,0 +1,176 @@
+"""An explanation as terminal text: aligned, readable without colour, Latin-1 characters only."""
+
+from __future__ import annotations
+
+from .explanation import Explanation, _spot
+from .numbers import Formatter
+from .view import Cell, ChannelView, Grid, Plane, View
+
+GAP = "..."
+
+
+def render(explanation: Explanation) -> str:
+    """The whole explanation as lines of text."""
+    view = View(explanation)
+    blocks = [_head(view)]
+    draw = _strip if view.rank == 1 else _planes
+    blocks += [[_channel_title(view, channel), *draw(view, channel)] for channel in view.channels]
+    blocks.append(_addition(view))
+    return "\n".join("\n".join(line.rstrip() for line in block) + "\n" for block in blocks).rstrip("\n")
+
+
+def _head(view: View) -> list[str]:
+    e, operator = view.explanation, view.operator
+    weight = "" if e.w is None else f"  weight {e.w.shape}"
+    kernel = f"  kernel {'x'.join(map(str, operator.kernel))}" if e.w is None else ""
+    settings = "  ".join(f"{name} {text}" for name, text in operator.settings.items())
+    shapes = f"input {operator.in_shape}{weight}{kernel}  output {operator.out_shape}"
+    return [f"{operator.name}  {_spot(e.at)} = {view.formats['sum'](e.value)}", f"{shapes}  {settings}"]
+
+
+def _channel_title(view: View, channel: ChannelView) -> str:
+    padded = any(any(axis.border) for axis in view.operator.axes)
+    mark = "   * maximum" if view.operator.combine == "max" else ""
+    legend = "[ ] window" + ("   . padding" if padded else "") + mark
+    extent = "x".join(str(axis.size) for axis in view.operator.axes)
+    return f"{f'input channel {channel.channel} ({extent})':40}{legend}"
+
+
+def _input_cell(cell: Cell | None, show: Formatter, width: int) -> str:
+    """One input number: in brackets under the window, with a dot in the padding."""
+    if cell is None:
+        return GAP.rjust(width)
+    flag = "*" if cell.winner else "." if cell.padding else " "
+    left, right = "[]" if cell.used else "  "
+    return f"{left}{flag}{show(cell.value).rjust(width - 3)}{right}"
+
+
+def _label(label: int | None) -> str:
+    return GAP if label is None else str(label)
+
+
+def _widest(grid: Grid | None, show: Formatter) -> int:
+    return max((len(show(cell.value)) for cell in grid.cells.values()), default=1) if grid else 1
+
+
+def _strip(view: View, channel: ChannelView) -> list[str]:
+    """A 1-D channel: weights and products stand under the input elements they belong to."""
+    plane = channel.planes[0]
+    show_x, show_w, show_sum = (view.formats[key] for key in ("x", "w", "sum"))
+    tap_at = {read.position: read.tap for read in view.reads[0]}
+    labels = view.explanation.labels or ()
+    words = {p: labels[s] for p in plane.input.columns if p is not None and labels
+             and (s := view.operator.axes[0].source(p)) is not None}  # fmt: skip
+    width = 3 + max(
+        _widest(plane.input, show_x), _widest(plane.weight, show_w), _widest(plane.product, show_sum),
+        *(len(_label(p)) for p in plane.input.columns), *map(len, words.values()),
+    )  # fmt: skip
+
+    def under(grid: Grid, show: Formatter) -> str:
+        row = ""
+        for position in plane.input.columns:
+            tap = None if position is None else tap_at.get(position)
+            cell = grid.cell(0, tap)
+            row += (show(cell.value) if cell else "").rjust(width - 1) + " "
+        return row
+
+    lines = ["index    " + "".join(_label(p).rjust(width - 1) + " " for p in plane.input.columns)]
+    cells = (_input_cell(plane.input.cell(0, p), show_x, width) for p in plane.input.columns)
+    lines.append("input    " + "".join(cells))
+    if words:
+        lines.append(
+            " " * 9 + "".join(words.get(p or 0, "").rjust(width - 1) + " " for p in plane.input.columns)
+        )
+    total = f"{_verb(view)} {show_sum(channel.total)}"
+    if plane.weight:
+        lines.append("x weight " + under(plane.weight, show_w))
+        lines.append("= product" + under(plane.product, show_sum))
+    lines[-1] = f"{lines[-1].rstrip():{9 + width * len(plane.input.columns)}}  {_more(view, channel)}{total}"
+    return lines
+
+
+def _planes(view: View, channel: ChannelView) -> list[str]:
+    """A 2-D or 3-D channel: input, weight and products side by side, one block for each depth tap."""
+    lines: list[str] = []
+    for number, plane in enumerate(channel.planes):
+        block = _plane(view, plane)
+        if plane.depth:
+            lines.append(f"depth {', '.join(map(str, plane.depth))}, tap {', '.join(map(str, plane.lead))}")
+        if number == len(channel.planes) - 1:
+            total = f"{_verb(view)} {view.formats['sum'](channel.total)}"
+            middle = 1 + len(plane.input.rows) // 2
+            block[middle] = f"{block[middle]}   {_more(view, channel)}{total}"
+        lines += block
+    return lines
+
+
+def _plane(view: View, plane: Plane) -> list[str]:
+    show_x, show_w, show_sum = (view.formats[key] for key in ("x", "w", "sum"))
+    blocks = [_grid_lines(plane.input, show_x, headed=True)]
+    if plane.weight:
+        blocks.append(_grid_lines(plane.weight, show_w, headed=False))
+        blocks.append(_grid_lines(plane.product, show_sum, headed=False))
+    titles = ["input", "weight", "products"]
+    height = max(map(len, blocks))
+    result = [""] * height
+    for number, (title, block) in enumerate(zip(titles, blocks, strict=False)):
+        top = (height - len(block)) // 2
+        width = max(*map(len, block), len(title) if number else 0)
+        sign = {0: "", 1: "  x  ", 2: "  =  "}[number]
+        for i in range(height):
+            text = block[i - top] if top <= i < top + len(block) else ""
+            if number and i == 0 and top:
+                text = title
+            mark = sign if i == height // 2 else " " * len(sign)
+            result[i] += mark + text.ljust(width)
+    return result
+
+
+def _grid_lines(grid: Grid, show: Formatter, *, headed: bool) -> list[str]:
+    """A grid as lines; with `headed` the indices of rows and columns stand around it."""
+    cells = max(_widest(grid, show), *(len(_label(c)) for c in grid.columns) if headed else (1,))
+    if not headed:
+        return [" ".join(_plain_cell(grid, r, c, show, cells) for c in grid.columns) for r in grid.rows]
+    width = cells + 3
+    side = max(len(_label(row)) for row in grid.rows)
+    lines = [" " * (side + 1) + "".join(_label(c).rjust(width - 1) + " " for c in grid.columns)]
+    for row in grid.rows:
+        numbers = "".join(_input_cell(grid.cell(row, column), show, width) for column in grid.columns)
+        lines.append(f"{_label(row):>{side}} {numbers}")
+    return lines
+
+
+def _plain_cell(grid: Grid, row: int | None, column: int | None, show: Formatter, width: int) -> str:
+    cell = grid.cell(row, column)
+    if cell is None:
+        return (GAP if row is None or column is None else "").rjust(width)
+    return show(cell.value).rjust(width)
+
+
+def _verb(view: View) -> str:
+    return "maximum" if view.operator.combine == "max" else "sum"
+
+
+def _more(view: View, channel: ChannelView) -> str:
+    if not channel.hidden:
+        return ""
+    return f"+ {len(channel.hidden)} more, {_verb(view)} {view.formats['sum'](channel.hidden_total)}   "
+
+
+def _addition(view: View) -> list[str]:
+    """The channels' sums under one another, bias or divisor, and the output."""
+    e = view.explanation
+    show = view.formats["sum"]
+    rows = [(f"channel {c.channel}", show(c.total)) for c in view.channels]
+    count, rest = view.other_channels
+    if count:
+        rows.append((f"{count} more, sum =", show(rest)))
+    if e.bias is not None:
+        rows.append(("+ bias", show(e.bias)))
+    if view.operator.combine == "mean":
+        rows.append(("/ divisor", str(e.divisor)))
+    result = show(e.value)
+    width = max(len(text) for _, text in [*rows, ("", result)])
+    names = max(len(name) for name, _ in [*rows, ("output", "")])
+    lines = [f"{name:{names}}  {text:>{width}}" for name, text in rows]
+    return [*lines, f"{'':{names}}  {'-' * width}", f"{'output':{names}}  {result:>{width}}"]
