@@ -36,7 +36,7 @@ __all__ = [
     "testing",
 ]
 
-# Loaded on first use, so that `import pyconv` stays cheap: name -> (module, attribute or None for the module).
+# Loaded on first use, so that `import pyconv` stays cheap: name -> (module, attribute; None for the module).
 _LAZY: dict[str, tuple[str, str | None]] = {
     "nn": ("pyconv.nn", None),
     "testing": ("pyconv.testing", None),

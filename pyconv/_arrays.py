@@ -80,8 +80,8 @@ def convert_and_call(
 ) -> Any:
     """Convert ``arrays`` (name to value, None allowed) to one plain dtype and call ``call(arrays, out)``.
 
-    A torch ``input`` gives a torch result (unless ``keep_result``). An ``out`` the kernels cannot write gets a
-    copy of the result.
+    A torch ``input`` gives a torch result (unless ``keep_result``). An ``out`` the kernels cannot write gets
+    a copy of the result.
     """
     converted = {name: as_ndarray(value, name) for name, value in arrays.items() if value is not None}
     dtype = _common_dtype(list(converted.items()))
@@ -107,7 +107,7 @@ def _plain_out(out: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any] | None:
 
 def _into_out(out: Any, result: Any) -> Any:
     array = as_ndarray(out, "out")
-    if not (result is array or np.shares_memory(result, array, max_work=1)):
+    if not (result is array or np.may_share_memory(result, array)):
         if result.shape != array.shape:
             raise ValueError(f"out must have the shape of the result, {result.shape}, got {array.shape}")
         array[...] = result

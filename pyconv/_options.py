@@ -22,7 +22,7 @@ class _Settings:
 
 
 # The settings, and the compiled form of them that every call passes down (None: all defaults).
-_SETTINGS: ContextVar[_Settings] = ContextVar("pyconv_settings", default=_Settings())
+_SETTINGS: ContextVar[_Settings] = ContextVar("pyconv_settings", default=_Settings())  # noqa: B039 (frozen)
 _COMPILED: ContextVar[_core.Options | None] = ContextVar("pyconv_options", default=None)
 compiled = _COMPILED.get
 
@@ -76,8 +76,13 @@ class options:
         if algorithm is not None and algorithm != "auto":
             names = [name for name, _ in _core.algorithms()]
             if algorithm not in names:
-                raise ValueError(f"algorithm must be one of {names + ['auto']}, got {algorithm!r}")
-        asked: dict[str, Any] = {"num_threads": num_threads, "isa": isa, "algorithm": algorithm, "precision": precision}
+                raise ValueError(f"algorithm must be one of {[*names, 'auto']}, got {algorithm!r}")
+        asked: dict[str, Any] = {
+            "num_threads": num_threads,
+            "isa": isa,
+            "algorithm": algorithm,
+            "precision": precision,
+        }
         self._changes: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
         self._tokens: list[tuple[Token[_Settings], Token[_core.Options | None]]] = []
         _compile(replace(_Settings(), **self._changes))  # raises now rather than at the first call

@@ -69,7 +69,8 @@ class Plan:
         rows, cols, channels = self.band
         lines = [
             f"{self.problem} ({self.data_format})",
-            f"  runs      {self.algorithm} on {self.isa} kernels, {self.threads} thread(s), {self.chunks} chunk(s)",
+            f"  runs      {self.algorithm} on {self.isa} kernels, "
+            f"{self.threads} thread(s), {self.chunks} chunk(s)",
             f"  work      {self.flops / 1e9:.3g} GFLOP",
             f"  memory    {self.scratch_bytes_per_thread / 1024:.0f} KB scratch a thread, "
             f"{self.packed_bytes / 1024:.0f} KB packed weights",
@@ -112,7 +113,9 @@ def plan(
         a problem string such as ``"n1c64h56w56_k64r3s3p1"`` (batch n, channels c, input d/h/w; out channels
         k, kernel t/r/s, padding p, stride u, dilation l, groups g; then flags such as ``_f64`` ``_bias``),
         whose input then runs in memory as ``data_format`` says.
-    weight, bias, stride, padding, dilation, groups, padding_mode, activation, residual, data_format, algorithm
+    weight, bias, stride, padding, dilation, groups, padding_mode, activation, residual : optional
+        As for :func:`pyconv.conv2d`.
+    data_format, algorithm : str
         As for :func:`pyconv.conv2d`.
 
     Returns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from pyconv._options import compiled
 IntOrInts: TypeAlias = int | Sequence[int]
 DataFormat: TypeAlias = Literal["channels_first", "channels_last"]
 
-_pool = _core.pool
+_pool: Callable[..., Any] = _core.pool
 
 
 def _convert(kind: str, rank: int, input: Any, geometry: tuple[Any, ...], data_format: str, out: Any) -> Any:

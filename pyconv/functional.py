@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy.typing as npt
@@ -17,7 +17,7 @@ PaddingMode: TypeAlias = Literal["zeros", "reflect", "replicate", "circular"]
 Activation: TypeAlias = Literal["relu", "relu6"] | tuple[Literal["clip"], float, float] | None
 DataFormat: TypeAlias = Literal["channels_first", "channels_last"]
 
-_conv = _core.conv
+_conv: Callable[..., Any] = _core.conv
 
 
 def _convert(

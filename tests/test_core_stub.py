@@ -1,4 +1,4 @@
-"""pyconv/_core.pyi says what the compiled module holds: names, parameters and types, read from its own signatures."""
+"""pyconv/_core.pyi says what the compiled module holds: names, parameters and types."""
 
 import ast
 import re
@@ -46,7 +46,9 @@ def compiled() -> dict[str, Signature]:
     for name, value in vars(_core).items():
         if name.startswith("_"):
             continue
-        members = {f"{name}.{k}": v for k, v in vars(value).items()} if isinstance(value, type) else {name: value}
+        members = (
+            {f"{name}.{k}": v for k, v in vars(value).items()} if isinstance(value, type) else {name: value}
+        )
         for member, function in members.items():
             if isinstance(function, property):
                 documented = f"{member.partition('.')[2]}() -> object"
@@ -74,5 +76,7 @@ def test_the_stub_has_the_module_s_signature(name):
     assert len(names) == len(compiled_names)
     for written_name, compiled_name in zip(names, compiled_names, strict=True):
         assert compiled_name in {written_name, f"arg{names.index(written_name)}"}
-    for written_type, compiled_type in zip([*types, returns], [*compiled_types, compiled_returns], strict=True):
+    for written_type, compiled_type in zip(
+        [*types, returns], [*compiled_types, compiled_returns], strict=True
+    ):
         assert compiled_type in {written_type, "object"}

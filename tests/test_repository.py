@@ -79,7 +79,9 @@ def test_isa_conditionals_stay_in_simd():
 
 def test_environment_is_read_in_one_file():
     readers = {
-        in_repository(p) for p in cpp_files() if re.search(r"\bgetenv\b", p.read_text()) and p.parent.name != "tests"
+        in_repository(p)
+        for p in cpp_files()
+        if re.search(r"\bgetenv\b", p.read_text()) and p.parent.name != "tests"
     }
     assert readers == {"csrc/runtime/cpu.cpp"}
 

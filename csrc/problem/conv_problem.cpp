@@ -103,11 +103,14 @@ std::string ConvProblem::to_string() const {
   if (epilogue.has_residual) text.flag("residual");
   if (epilogue.activation == Activation::kRelu) text.flag("relu");
   if (epilogue.activation == Activation::kRelu6) text.flag("relu6");
-  if (epilogue.activation == Activation::kClip) text.flag("clip" + exact_text(epilogue.lo) + ":" + exact_text(epilogue.hi));
+  if (epilogue.activation == Activation::kClip)
+    text.flag("clip" + exact_text(epilogue.lo) + ":" + exact_text(epilogue.hi));
   return text.str();
 }
 
-std::ostream& operator<<(std::ostream& text, const ConvProblem& problem) { return text << problem.to_string(); }
+std::ostream& operator<<(std::ostream& text, const ConvProblem& problem) {
+  return text << problem.to_string();
+}
 
 ConvProblem ConvProblem::parse(const std::string& text) {
   ProblemReader in(text);

@@ -87,7 +87,7 @@ class _ConvNd(Module):
 
     @property
     def bias(self) -> Array | None:
-        """The bias, shape (out_channels,), read-only; None without one. Assign to replace it, None to remove."""
+        """The bias, shape (out_channels,), read-only, or None. Assign to replace it, None to drop it."""
         return self._bias
 
     @bias.setter
@@ -96,9 +96,9 @@ class _ConvNd(Module):
 
     def __call__(self, input: Any, *, residual: Any = None, out: Any = None) -> Any:
         result = _conv(
-            self._rank, input, self._weight, self._bias, self.stride, self.padding, self.dilation, self.groups,
-            self.padding_mode, self.activation, residual, self.data_format, "auto", out, compiled(),
-            self._packed,
+            self._rank, input, self._weight, self._bias, self.stride, self.padding, self.dilation,
+            self.groups, self.padding_mode, self.activation, residual, self.data_format, "auto", out,
+            compiled(), self._packed,
         )  # fmt: skip
         return result if result is not NotImplemented else self._convert(input, residual, out)
 

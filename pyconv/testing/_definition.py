@@ -83,8 +83,11 @@ class Definition:
         weight = self.weight.reshape(self.groups, out_ch // self.groups, in_ch // self.groups, *self.kernel)
         total = np.zeros((batch, self.groups, out_ch // self.groups, out_count))
         for tap in product(*map(range, self.kernel)):
-            seen = padded[..., *self._positions(tap)]
-            total += weight[..., *tap] @ seen.reshape(batch, self.groups, in_ch // self.groups, out_count)
+            window: tuple[Any, ...] = (..., *self._positions(tap))
+            at_tap: tuple[Any, ...] = (..., *tap)
+            total += weight[at_tap] @ padded[window].reshape(
+                batch, self.groups, in_ch // self.groups, out_count
+            )
         result = total.reshape(batch, out_ch, *self.out_size)
         if self.bias is not None:
             result = result + self.bias.reshape(-1, *(1,) * self.rank)
