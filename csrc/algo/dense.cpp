@@ -52,6 +52,7 @@ TileSweep<T>::TileSweep(const ConvPlan& conv_plan, const ConvOperands& operands,
   args.out_n_stride = oc_vector ? request.out.channel : request.out.spatial[kW];
   args.lo = static_cast<T>(request.problem.epilogue.lo);
   args.hi = static_cast<T>(request.problem.epilogue.hi);
+  args.clamped = request.problem.epilogue.activation != Activation::kNone;
   args.finish = true;
 }
 

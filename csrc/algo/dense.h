@@ -48,6 +48,10 @@ struct TileSweep {
 extern template struct TileSweep<float>;
 extern template struct TileSweep<double>;
 
+// Rows of channel-vector tiles are even where they can be: on Zen 4 the AVX2 tile of 5 rows reaches 76 % of
+// the peak, those of 4 and 6 reach 90 % (AVX-512: all 95-99 %).
+constexpr Index kPixelUnit = 2;
+
 // Shares of the per-core cache that blockings are cut for. Flat optimum; see docs/decisions/0008.
 constexpr std::size_t kL2Bytes = std::size_t{1} << 20;
 

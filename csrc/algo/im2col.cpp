@@ -60,7 +60,7 @@ class Im2colRun {
   void run_chunk(TileSweep<T>& sweep, const Chunk& chunk, T* panel, T* carries) const {
     static constexpr Index kNoOffset[] = {0};
     const ConvProblem& p = plan_.request.problem;
-    const Index piece = balanced_piece(chunk.cols, kernels_.oc_vector.max_rows);
+    const EvenSplit split(ceil_div(chunk.cols, kPixelUnit), kernels_.oc_vector.max_rows / kPixelUnit);
     const Index carry_size = kernels_.oc_vector.max_rows * sweep.tile_oc;
     TileArgs<T>& args = sweep.args;
     args.act_stride = plan_.blocking.pitch;
@@ -74,12 +74,12 @@ class Im2colRun {
       args.resume = chain > 0;
       args.finish = chain + 1 == chains_.count;
       args.carry = carries;
-      for (Index c = 0; c < chunk.cols; c += piece)
+      for (Index i = 0, c = 0; i < split.pieces; c += split.size(i) * kPixelUnit, ++i)
         for (Index oc = 0; oc < chunk.oc; oc += sweep.tile_oc, args.carry += carry_size) {
           const Index width = min_of(sweep.tile_oc, chunk.oc - oc);
           sweep.weights_offset = weights_done * round_up(width, kernels_.lanes);
           sweep.run(panel + c * plan_.blocking.pitch, chunk, chunk.row0, chunk.col0 + c,
-                    min_of(piece, chunk.cols - c), chunk.oc0 + oc, width);
+                    min_of(split.size(i) * kPixelUnit, chunk.cols - c), chunk.oc0 + oc, width);
         }
       weights_done += args.run_length;
     }

@@ -18,10 +18,13 @@ constexpr Index floor_div(Index a, Index b) {
   return (a % b != 0 && ((a < 0) != (b < 0))) ? quotient - 1 : quotient;
 }
 
-// One tile's share when `total` is cut into the fewest pieces of at most `largest`, as even as possible.
-constexpr Index balanced_piece(Index total, Index largest) {
-  return total <= largest ? total : ceil_div(total, ceil_div(total, largest));
-}
+// `total` cut into the fewest pieces of at most `largest`, sizes differing by at most one.
+struct EvenSplit {
+  Index pieces, base, longer;
+  constexpr EvenSplit(Index total, Index largest)
+      : pieces(ceil_div(total, largest)), base(total / max_of(pieces, 1)), longer(total - pieces * base) {}
+  constexpr Index size(Index piece) const { return base + (piece < longer ? 1 : 0); }
+};
 
 inline Index checked_mul(Index a, Index b, const char* what) {
   Index result;

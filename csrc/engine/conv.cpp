@@ -21,8 +21,19 @@ std::size_t PackedWeights::bytes() const {
   return total;
 }
 
+namespace {
+
+// Below this much work a second thread costs more than it brings: waking a sleeping worker takes about 50 us
+// (kernels.md, section 6). In operations: 30 us of one core's peak. Flat between 2e6 and 6e6.
+constexpr double kSerialFlops = 3e6;
+
+}  // namespace
+
 ConvPlan plan_conv(const Request& request, const ConvChoice& choice) {
-  return select_conv(request.problem, choice.precision, choice.algorithm).plan(request);
+  const ConvAlgorithm& algorithm = select_conv(request.problem, choice.precision, choice.algorithm);
+  Request sized = request;
+  if (request.problem.flops() < kSerialFlops) sized.threads = 1;
+  return algorithm.plan(sized);
 }
 
 void run_conv(const ConvPlan& plan, const ConvOperands& operands, PackedWeights* cache) {

@@ -88,24 +88,37 @@ PYCONV_INLINE const T* PixelVectorRun(const T* act, Index act_stride, Index leng
 }
 
 // Finishes a tile whose n is contiguous in memory (channels-last by channels, channels-first by pixels).
+// Residual and clamp are passes of their own, skipped as a whole where there is nothing to do: a short tile
+// notices.
 template <class T, int kM, int kN>
-PYCONV_INLINE void StoreRows(const TileArgs<T>& args, const V<T> (&sum)[kM][kN]) {
-  const V<T> lo = Set(args.lo), hi = Set(args.hi);
+PYCONV_INLINE void StoreRows(const TileArgs<T>& args, V<T> (&sum)[kM][kN]) {
+  const Index last_valid = args.n_valid - (kN - 1) * kLanes<T>;
+  if (args.residual) {
+#pragma GCC unroll 14
+    for (int m = 0; m < kM; ++m)
+#pragma GCC unroll 4
+      for (int n = 0; n < kN; ++n) {
+        const T* residual = args.residual + m * args.out_m_stride + n * kLanes<T>;
+        sum[m][n] = sum[m][n] + (n + 1 < kN ? LoadU(residual) : LoadN(residual, last_valid));
+      }
+  }
+  if (args.clamped) {
+    const V<T> lo = Set(args.lo), hi = Set(args.hi);
+#pragma GCC unroll 14
+    for (int m = 0; m < kM; ++m)
+#pragma GCC unroll 4
+      for (int n = 0; n < kN; ++n) sum[m][n] = Clamp<T>(sum[m][n], lo, hi);
+  }
+  const bool full = last_valid == kLanes<T>;
 #pragma GCC unroll 14
   for (int m = 0; m < kM; ++m) {
+    T* out = args.out + m * args.out_m_stride;
 #pragma GCC unroll 4
-    for (int n = 0; n < kN; ++n) {
-      const Index at = m * args.out_m_stride + n * kLanes<T>;
-      const Index valid = args.n_valid - n * kLanes<T>;
-      V<T> v = sum[m][n];
-      if (valid >= kLanes<T>) {
-        if (args.residual) v = v + LoadU(args.residual + at);
-        StoreU<T>(Clamp<T>(v, lo, hi), args.out + at);
-      } else if (valid > 0) {
-        if (args.residual) v = v + LoadN(args.residual + at, valid);
-        StoreN(Clamp<T>(v, lo, hi), args.out + at, valid);
-      }
-    }
+    for (int n = 0; n + 1 < kN; ++n) StoreU<T>(sum[m][n], out + n * kLanes<T>);
+    if (full)
+      StoreU<T>(sum[m][kN - 1], out + (kN - 1) * kLanes<T>);
+    else
+      StoreN(sum[m][kN - 1], out + (kN - 1) * kLanes<T>, last_valid);
   }
 }
 
@@ -148,7 +161,7 @@ __attribute__((noinline)) void StoreScattered(const TileArgs<T>& args, const T* 
 }
 
 template <class T, int kM, int kN>
-PYCONV_INLINE void Finish(const TileArgs<T>& args, const V<T> (&sum)[kM][kN]) {
+PYCONV_INLINE void Finish(const TileArgs<T>& args, V<T> (&sum)[kM][kN]) {
   if (args.out_n_stride == 1) return StoreRows<T, kM, kN>(args, sum);
   V<T> spilled[kM][kN];
 #pragma GCC unroll 14

@@ -32,14 +32,15 @@ struct TileArgs {
   const T* weights;
 
   // The finished value goes to out[m * out_m_stride + n * out_n_stride], for n < n_valid; nothing else is
-  // touched. residual (or null) has out's strides. bias (or null) is indexed by the output channel of the
-  // tile.
+  // touched. n_valid lies in the tile's last vector. residual (or null) has out's strides. bias (or null) is
+  // indexed by the output channel of the tile.
   T* out;
   Index out_m_stride, out_n_stride;
   Index n_valid;
   const T* bias;
   const T* residual;
   T lo, hi;
+  bool clamped;  // false: lo and hi are infinite
 
   // A sum too long for one call: with `resume` the totals start from `carry` (contiguous, tile-shaped),
   // without `finish` they are left there instead of being finished into `out`.
