@@ -24,14 +24,14 @@ class FakeClock:
         return call
 
 
-def test_samples_are_seconds_per_call_of_blocks_of_a_millisecond():
+def test_samples_are_seconds_per_call_of_blocks_of_a_quarter_millisecond():
     clock = FakeClock()
     calls = {"fast": clock.contestant("fast", 2e-5), "slow": clock.contestant("slow", 3e-3)}
     timings = interleave(calls, Method(), clock, clock)
-    assert timings["fast"].calls_per_sample == 50
+    assert timings["fast"].calls_per_sample == 13
     assert timings["slow"].calls_per_sample == 1
     for name, seconds in (("fast", 2e-5), ("slow", 3e-3)):
-        assert len(timings[name].seconds) == 60
+        assert len(timings[name].seconds) == 240
         np.testing.assert_allclose(timings[name].seconds, seconds, rtol=1e-9)
         assert timings[name].cpu_per_wall == pytest.approx(1.0)
 

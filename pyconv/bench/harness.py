@@ -3,7 +3,7 @@
 A round visits all contestants in a shuffled order and then in the reverse order (ABBA; with more
 contestants ABCCBA), so a drift of the machine reaches all of them alike. Each visit first makes an
 untimed call (another runtime's spinning workers disturb whoever comes next, and the contestant's own
-data come back into the caches), then times a block of calls of about a millisecond.
+data come back into the caches), then times a block of calls of about a quarter of a millisecond.
 """
 
 from __future__ import annotations
@@ -26,11 +26,15 @@ Clock = Callable[[], float]
 @dataclasses.dataclass(frozen=True)
 class Method:
     """How long to measure. The defaults are the documented method; a case whose single calls are so
-    slow that 60 samples would pass `case_seconds` gets fewer, never below `min_samples`."""
+    slow that all samples would pass `case_seconds` gets fewer, never below `min_samples`.
 
-    samples: int = 60
+    Many short blocks beat few long ones: on a shared machine (EPYC 9xx4, 2 vCPUs) the A/A ratio of five
+    layers had a standard deviation of 2.5 % with 60 blocks of 1 ms and 0.35 % with 240 of 0.2 ms.
+    """
+
+    samples: int = 240
     min_samples: int = 10
-    sample_seconds: float = 1e-3
+    sample_seconds: float = 2.5e-4
     case_seconds: float = 6.0
     settle_seconds: float = 0.0  # untimed calls before a block go on for this long (at least one call)
     seed: int = 20

@@ -56,7 +56,6 @@ class Rival:
     set_threads: Callable[[int], int]  # returns the number the library then reports
     requires: tuple[str, ...] = ()
     layouts: tuple[str, ...] = LAYOUTS
-    slow_to_prepare: bool = False  # not among the defaults
 
 
 def weights_given(case: Case, packed: bool) -> str:

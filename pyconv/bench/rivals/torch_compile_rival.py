@@ -1,0 +1,52 @@
+"""torch.compile with frozen weights: what inductor makes of each shape, after seconds of compilation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyconv.bench.cases import Case
+from pyconv.bench.data import Data
+from pyconv.bench.rivals.base import (
+    PACKED,
+    Given,
+    Prepared,
+    Rival,
+    Setup,
+    needs_conv,
+    needs_float32,
+    symmetric_padding,
+)
+from pyconv.bench.rivals.torch_rival import set_threads, to_tensor
+
+
+def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
+    import torch
+    import torch._inductor.config as inductor
+
+    needs_conv(case)
+    needs_float32(case)  # freezing fails on float64
+    layer: Any = getattr(torch.nn, f"Conv{case.ndim}d")(
+        case.in_ch,
+        case.out_ch,
+        case.kernel,
+        case.stride,
+        symmetric_padding(case),
+        case.dilation,
+        case.groups,
+        case.bias,
+        dtype=getattr(torch, case.dtype),
+    )
+    x = to_tensor(data.input, setup.layout)
+    layer.weight = torch.nn.Parameter(to_tensor(data.weight, setup.layout), requires_grad=False)
+    if case.bias:
+        layer.bias = torch.nn.Parameter(torch.from_numpy(data.bias).clone(), requires_grad=False)
+    torch.set_grad_enabled(False)
+    torch.compiler.reset()
+    with inductor.patch(freezing=True):
+        compiled = torch.compile(layer.eval())
+        compiled(x)
+    given = Given(setup.layout, PACKED, "compiled and frozen for this shape")
+    return Prepared(lambda: compiled(x), lambda tensor: tensor.contiguous().numpy(), given)
+
+
+RIVAL = Rival("torch-compile", prepare, set_threads, requires=("torch",))
