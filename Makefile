@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BUILD ?= build
 PYTEST_ARGS ?=
-BENCH_ARGS ?=
+BENCH_ARGS ?= layers pool --threads 1,2 --output docs/performance --markdown docs/performance.md
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c

@@ -10,10 +10,10 @@ from pyconv.__main__ import main
 from pyconv.bench import compare, engine, markdown, records, rivals, run, sets
 from pyconv.bench.problem_string import parse_case
 from pyconv.bench.records import CaseResult, Ceilings, Comparison, Entry, Measurement, Run
-from pyconv.bench.report import html
+from pyconv.bench.report import figures, html
 from pyconv.bench.rivals.base import Given, Prepared, Rival
 from pyconv.bench.stats import Ratio
-from pyconv.bench.suites import Options
+from pyconv.bench.suites import Options, scaling
 
 
 def result_of(problem, ratios, seconds=1e-3, **labels):
@@ -183,3 +183,22 @@ def test_an_interrupted_run_keeps_what_it_has(monkeypatch):
     assert not finished.complete
     assert [row.problem for row in finished.results] == ["n1c2h8w8_k2r3s3_f32", "n1c2h9w8_k2r3s3_f32"]
     assert "incomplete" in markdown.render(finished)
+
+
+def test_the_partition_balance_is_what_the_busiest_thread_leaves():
+    assert scaling.balance(chunks=28, threads=4) == 1.0
+    assert scaling.balance(chunks=9, threads=8) == pytest.approx(9 / 16)
+    assert scaling.balance(chunks=1, threads=128) == pytest.approx(1 / 128)
+
+
+def test_figures_are_written_for_what_was_measured(tmp_path):
+    pytest.importorskip("matplotlib")
+    measured = run_of(
+        result_of("c8h8w8_k8r1s1", {LAYER_TORCH: 2.0}), result_of("c8h9w9_k8r3s3", {LAYER_TORCH: 0.5})
+    )
+    written = figures.write(measured, tmp_path, "run")
+    assert [path.name for path in written] == [
+        "run-ratios.svg", "run-ratios.png", "run-roofline.svg", "run-roofline.png",
+    ]  # fmt: skip
+    assert all(path.stat().st_size > 5000 for path in written)
+    assert figures.write(run_of(), tmp_path, "empty") == []

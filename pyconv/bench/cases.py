@@ -215,8 +215,9 @@ def read_csv(path: Path | str) -> Iterator[Case]:
 
 
 def benchmark_set() -> list[Case]:
-    """The committed sample (shapes/sampler.py): the convolutions, then the poolings."""
-    return [*read_csv(SHAPES / "sample_layers.csv"), *read_csv(SHAPES / "sample_pools.csv")]
+    """The committed sample (shapes/sampler.py), the rows added by hand, the sampled poolings."""
+    names = ("sample_layers.csv", "extra.csv", "sample_pools.csv")
+    return [case for name in names for case in read_csv(SHAPES / name)]
 
 
 def all_cases() -> list[Case]:

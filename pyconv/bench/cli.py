@@ -124,7 +124,7 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 def _write(finished: records.Run, folder: Path, extra_markdown: Path | None) -> None:
     from pyconv.bench import markdown
-    from pyconv.bench.report import html
+    from pyconv.bench.report import figures, html
 
     folder.mkdir(parents=True, exist_ok=True)
     stem = finished.suite.replace(" ", "-")
@@ -133,8 +133,9 @@ def _write(finished: records.Run, folder: Path, extra_markdown: Path | None) -> 
     for path in filter(None, (folder / f"{stem}.md", extra_markdown)):
         path.write_text(text, encoding="utf-8")
     (folder / f"{stem}.html").write_text(html.render(finished), encoding="utf-8")
+    pictures = figures.write(finished, folder, stem)
     print(text if len(finished.results) <= 12 else text.split("## Every row")[0])
-    print(f"written: {folder / stem}.json, .md, .html")
+    print(f"written: {folder / stem}.json, .md, .html" + "".join(f", {path.name}" for path in pictures))
 
 
 def _report_changes(before: records.Run, after: records.Run) -> int:

@@ -36,8 +36,7 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
     names = f"N{spatial}C" if last else f"NC{spatial}"
     assert data.weight is not None
 
-    @jax.jit
-    def convolve(x: Any, w: Any, b: Any) -> Any:
+    def definition(x: Any, w: Any, b: Any) -> Any:
         y = jax.lax.conv_general_dilated(
             x,
             w,
@@ -49,6 +48,7 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
         )
         return y if b is None else y + (b if last else b.reshape(-1, *[1] * case.ndim))
 
+    convolve: Any = jax.jit(definition)
     x = jax.numpy.asarray(np.moveaxis(data.input, 1, -1) if last else data.input)
     w, b = jax.numpy.asarray(data.weight), None if data.bias is None else jax.numpy.asarray(data.bias)
     convolve(x, w, b).block_until_ready()

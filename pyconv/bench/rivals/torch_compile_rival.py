@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from pyconv.bench.cases import Case
@@ -20,8 +21,8 @@ from pyconv.bench.rivals.torch_rival import set_threads, to_tensor
 
 
 def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
-    import torch
-    import torch._inductor.config as inductor
+    inductor: Any = importlib.import_module("torch._inductor.config")
+    torch: Any = importlib.import_module("torch")  # Any: parts of its compiler are not typed
 
     needs_conv(case)
     needs_float32(case)  # freezing fails on float64

@@ -70,13 +70,13 @@ def family(network: str) -> str:
 
 
 def draw() -> tuple[list[Row], list[Row]]:
-    """The sampled rows of layers and pools, in the schema of the full tables plus a dtype column."""
+    """The sampled rows of layers and pools, in the schema of the full tables and a dtype column."""
     layers = [row for row in _read("all_layers.csv") if row["op"] == "conv"]
     layers = [row for row in layers if int(row["macs"]) <= MAX_MACS]
     sampled = _float64_rows(_stratified(layers, CONV_ROWS, _conv_kind))
     pools = [row for row in _read("all_pools.csv") if not row["op"].startswith("adaptive")]
     sampled_pools = _float64_rows(_stratified(pools, POOL_ROWS, _pool_kind))
-    return [*sampled, *_read("extra.csv")], sampled_pools
+    return sampled, sampled_pools
 
 
 def _conv_kind(row: Row) -> str:

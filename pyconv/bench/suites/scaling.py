@@ -1,12 +1,17 @@
-"""How cost grows with batch, channels, image size, kernel size and threads; a sweep is a network name."""
+"""How cost grows with batch, channels, image size, kernel size and threads; a sweep is a network name.
+
+Beside the sweeps, the planner is asked how evenly it would cut large layers for up to 128 threads.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
-from pyconv.bench.cases import Case
+from pyconv.bench.cases import Case, benchmark_set, unique
 from pyconv.bench.machine import usable_cpus
-from pyconv.bench.problem_string import parse_case
+from pyconv.bench.problem_string import format_case, parse_case
+from pyconv.bench.records import Measurement
 from pyconv.bench.suites.base import Options, Suite
 
 SWEEPS = {
@@ -15,6 +20,8 @@ SWEEPS = {
     "image size": ("n1c32h{0}w{0}_k32r3s3p1", (7, 14, 28, 56, 112, 224)),
     "kernel size": ("n1c32h56w56_k32r{0}s{0}", (1, 2, 3, 5, 7, 11)),
 }
+MOST_THREADS = 128
+LARGE_FLOPS = 1e9
 
 
 def cases(_: Options) -> list[Case]:
@@ -25,11 +32,39 @@ def cases(_: Options) -> list[Case]:
     ]
 
 
+def partitions(_: Options) -> list[str]:
+    large = [case for case in benchmark_set() if case.is_conv and case.flops > LARGE_FLOPS]
+    return [f"partition of {format_case(case)}" for case in unique(large)]
+
+
+def measure(_: Options, label: str) -> Iterator[Measurement]:
+    """Chunks are claimed one by one, so the busiest thread takes ceil(chunks / threads) of them."""
+    import pyconv
+
+    problem = label.removeprefix("partition of ")
+    balances = {}
+    for threads in range(1, MOST_THREADS + 1):
+        with pyconv.options(num_threads=threads):
+            chunks = pyconv.plan(problem).chunks
+        balances[threads] = balance(chunks, threads)
+    worst = min(balances, key=lambda threads: balances[threads])
+    mean = sum(balances.values()) / len(balances)
+    detail = f"worst of 1..{MOST_THREADS} threads, at {worst}; mean {mean:.2f}"
+    yield Measurement(label, balances[worst], "balance", detail)
+
+
+def balance(chunks: int, threads: int) -> float:
+    """Mean work of a thread / work of the busiest one, for equal chunks."""
+    return chunks / (threads * -(-chunks // threads))
+
+
 SUITE = Suite(
     "scaling",
-    "cost against batch, channels, image size, kernel size and threads",
+    "cost against batch, channels, image size, kernel size and threads; balance up to 128 threads",
     cases,
     ("pyconv-layer", "torch"),
     threads=tuple(sorted({1, usable_cpus()})),
     case_seconds=2.0,
+    steps=partitions,
+    measure=measure,
 )

@@ -1,0 +1,16 @@
+"""The poolings of the benchmark set, pyconv beside PyTorch in both layouts."""
+
+import pytest
+
+from pyconv.bench.cases import benchmark_set
+from pyconv.bench.problem_string import format_case
+from pyconv.bench.rivals.base import LAYOUTS
+
+CASES = [case for case in benchmark_set() if not case.is_conv]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("rival", ["pyconv-function", "torch"])
+@pytest.mark.parametrize("case", CASES, ids=format_case)
+def bench_pooling(measure, case, rival, layout):
+    measure(case, rival, layout)
