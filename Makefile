@@ -54,7 +54,8 @@ bench: $(VENV)/.wheel $(VENV)/.bench ## measure against PyTorch on this machine 
 	@$(PY) -m pyconv bench $(BENCH_ARGS)
 
 docs: $(VENV)/.wheel $(VENV)/.docs ## build the documentation into $(BUILD)/docs, warnings are errors
-	@$(PY) -m sphinx -W --keep-going -b html -d $(BUILD)/doctrees docs $(BUILD)/docs
+	@$(PY) -m sphinx -q -W --keep-going -b html -d $(BUILD)/doctrees docs $(BUILD)/docs
+	@echo "$(BUILD)/docs/index.html"
 
 wheel: $(WHEEL_DIR)/.built ## build the wheel into $(BUILD)/dist
 	@ls -l $(WHEEL_DIR)/*.whl

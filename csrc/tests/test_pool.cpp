@@ -8,7 +8,7 @@
 #include "core/check.h"
 #include "doctest/doctest.h"
 #include "engine/pool.h"
-#include "kernel_support.h"
+#include "tests/kernel_support.h"
 
 using namespace pyconv;
 using namespace pyconv_tests;
