@@ -76,9 +76,8 @@ def run_seed() -> bool:
     out_ch, in_ch, _ = given["weight"].shape
     conv = pyconv.nn.Conv1d(in_ch, out_ch, k)
     conv.weight, conv.bias = given["weight"].astype(np.float32), given["bias"].astype(np.float32)
-    pool = pyconv.nn.MaxPool1d(int(given["max_pool_kernel"]))
     y = conv(x)
-    pooled = pool(y)
+    pooled = pyconv.max_pool1d(y, int(given["max_pool_kernel"]))
     print(f"input            {x.shape}   one signal, {in_ch} channels, {x.shape[2]} samples")
     for name, parameter in zip(("weight", "bias"), conv.parameters(), strict=True):
         _show(name, parameter)
@@ -102,13 +101,12 @@ def _show(name: str, array: Array) -> None:
 
 def _by_hand(x: Array, weight: Array, bias: Array, y: Array, k: int) -> bool:
     """y[0, oc, 0] = (x[:, :, :k] * weight).sum(channels, taps) + bias, product by product."""
+    import pyconv
+
     print(f"\nthe first output of each channel by hand: (x[:, :, :{k}] * W).sum(channels, taps) + b")
     products = x[:, :, :k].astype(np.float64) * weight
     by_hand = products.sum(axis=(1, 2)) + bias
-    # A float32 sum of n products and a bias is off by at most n + 1 roundoffs of sum|x||w| + |b|.
-    allowed = (
-        (products[0].size + 1) * np.finfo(np.float32).eps / 2 * (np.abs(products).sum((1, 2)) + np.abs(bias))
-    )
+    allowed = pyconv.testing.error_bound(x, weight, bias)[0, :, 0]
     for oc in range(len(weight)):
         rows = [" ".join(f"{p:+.4f}" for p in row) for row in products[oc]]
         print(
@@ -182,10 +180,11 @@ def stack(x: Array) -> dict[str, Array]:
     detect.weight = np.repeat(bank[:, None], 3, axis=1) / 3
     gather = pyconv.nn.Conv2d(len(bank), len(bank), 5, padding=2, groups=len(bank), bias=False)
     gather.weight = np.full((len(bank), 1, 5, 5), 1 / 25, np.float32)
-    layers = (detect, pyconv.nn.MaxPool2d(2), gather, pyconv.nn.MaxPool2d(2))
     shapes = [x.shape]
-    for layer in layers:
+    for layer in (detect, gather):
         x = layer(x)
+        shapes.append(x.shape)
+        x = pyconv.max_pool2d(x, 2)
         shapes.append(x.shape)
     print(f"  {'stack':<8} {' -> '.join(map(str, shapes))}")
     answers = x[0]

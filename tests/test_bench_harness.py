@@ -78,10 +78,9 @@ def test_a_drifting_machine_leaves_the_ratio_alone():
 def test_slow_cases_get_fewer_samples_but_never_fewer_than_the_minimum():
     clock = FakeClock()
     method = Method(samples=60, min_samples=10, case_seconds=4.0)
-    timings = interleave({"A": clock.contestant("A", 0.1)}, method, clock, clock)
-    assert len(timings["A"].seconds) == 20
-    timings = interleave({"A": clock.contestant("A", 3.0)}, method, clock, clock)
-    assert len(timings["A"].seconds) == 10
+    for seconds, samples in ((0.04, 50), (0.1, 40), (3.0, 10)):  # from 50 ms on there are no untimed calls
+        timings = interleave({"A": clock.contestant("A", seconds)}, method, clock, clock)
+        assert len(timings["A"].seconds) == samples
 
 
 def test_settling_goes_on_for_the_asked_time():

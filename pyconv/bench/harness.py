@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _QUIET_SECONDS = 0.01
+# From here on a call is its own warm-up: no untimed call before it, one call is the estimate.
+_LONG_CALL = 0.05
 
 Call = Callable[[], object]
 Clock = Callable[[], float]
@@ -33,7 +35,7 @@ class Method:
     """
 
     samples: int = 240
-    min_samples: int = 10
+    min_samples: int = 6
     sample_seconds: float = 2.5e-4
     case_seconds: float = 6.0
     settle_seconds: float = 0.0  # untimed calls before a block go on for this long (at least one call)
@@ -69,7 +71,9 @@ def interleave(
     for _ in range(rounds):
         rng.shuffle(order)
         for name in (*order, *reversed(order)):
-            wall, busy = _block(contestants[name], counts[name], method.settle_seconds, clock, cpu_clock)
+            if estimates[name] < _LONG_CALL:
+                _settle(contestants[name], method.settle_seconds, clock)
+            wall, busy = _block(contestants[name], counts[name], clock, cpu_clock)
             seconds[name].append(wall / counts[name])
             cpu[name] += busy
     return {
@@ -84,7 +88,10 @@ def interleave(
 
 def _estimate(call: Call, method: Method, clock: Clock) -> float:
     """Seconds of one warm call, from growing blocks: a single short call is mostly clock."""
+    start = clock()
     call()
+    if (first := clock() - start) >= _LONG_CALL:
+        return first
     repeats = 1
     while True:
         start = clock()
@@ -99,18 +106,22 @@ def _estimate(call: Call, method: Method, clock: Clock) -> float:
 def _rounds(estimates: Mapping[str, float], counts: Mapping[str, int], method: Method) -> int:
     """A round gives each contestant two samples; settling calls cost time as well."""
     one_visit = sum(
-        max(estimate, method.settle_seconds) + estimate * counts[name] for name, estimate in estimates.items()
+        estimate * counts[name] + (max(estimate, method.settle_seconds) if estimate < _LONG_CALL else 0.0)
+        for name, estimate in estimates.items()
     )
     affordable = int(method.case_seconds / max(one_visit, 1e-12))
     samples = max(method.min_samples, min(method.samples, affordable))
     return -(-samples // 2)
 
 
-def _block(call: Call, count: int, settle: float, clock: Clock, cpu_clock: Clock) -> tuple[float, float]:
-    settled = clock() + settle
+def _settle(call: Call, seconds: float, clock: Clock) -> None:
+    settled = clock() + seconds
     call()
     while clock() < settled:
         call()
+
+
+def _block(call: Call, count: int, clock: Clock, cpu_clock: Clock) -> tuple[float, float]:
     cpu_start = cpu_clock()
     start = clock()
     for _ in itertools.repeat(None, count):
