@@ -94,9 +94,10 @@ class Canvas:
         color, _, size, weight, family = _TEXTS[role]
         extra = "".join(f" data-{key}={quoteattr(value)}" for key, value in (data or {}).items())
         bold = f' font-weight="{weight}"' if weight != "400" else ""
+        font = f" font-family={quoteattr(family)}" if family is not _MONO else ""
         self.parts.append(
-            f'<text class="pyx-t-{role}" x="{_n(x)}" y="{_n(y)}" fill="{color}" font-size="{_n(size)}"{bold} '
-            f'font-family={quoteattr(family)} text-anchor="{anchor}"{extra}>{escape(text)}</text>'
+            f'<text class="pyx-t-{role}" x="{_n(x)}" y="{_n(y)}" fill="{color}" font-size="{_n(size)}"'
+            f'{bold}{font} text-anchor="{anchor}"{extra}>{escape(text)}</text>'
         )
         self._used.add(f"t-{role}")
         width = text_width(text, role)
@@ -147,7 +148,8 @@ class Canvas:
         style = f"<style>{self._style(theme)}</style>" if theme != "light" else ""
         self._used.add("page")
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="pyx" role="img" width="{_n(width)}" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="pyx" role="img" font-family={quoteattr(_MONO)} '
+            f'width="{_n(width)}" '
             f'height="{_n(height)}" viewBox="0 0 {_n(width)} {_n(height)}">'
             f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
             f'{style}<rect class="pyx-page" width="100%" height="100%" fill="{_BOXES["page"][0][0]}"/>'

@@ -82,7 +82,7 @@ def _real_dot(pairs: Sequence[tuple[float, float]], divisor: int) -> int | float
     try:
         return total / (divisor << finest) if divisor > 0 else -total / (-divisor << finest)
     except OverflowError:
-        return math.copysign(math.inf, total * divisor)
+        return math.inf if (total > 0) == (divisor > 0) else -math.inf
 
 
 def unit_roundoff(dtype: np.dtype[Any]) -> float:

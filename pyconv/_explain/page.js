@@ -137,10 +137,18 @@ function buildChannel(number) {
   return section;
 }
 
+// The page may scroll or change under a mouse at rest: that is not pointing.
+let pointer = "";
+function moved(event) {
+  const before = pointer;
+  pointer = `${event.screenX},${event.screenY}`;
+  return pointer !== before;
+}
+
 function buildOutputs() {
   const make = (flat) => {
     const cell = element("td", { class: "out", "data-i": flat }, show("sum", value(model.y[flat])));
-    cell.addEventListener("mouseenter", () => { stop(); select(flat); });
+    cell.addEventListener("mouseenter", (event) => { if (moved(event)) { stop(); select(flat); } });
     cell.addEventListener("click", () => { stop(); select(flat); });
     return (outputs[flat] = cell);
   };
