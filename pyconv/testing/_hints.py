@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ._definition import Array, Definition
+from ._definition import NUMPY_PAD_MODES, Array, Definition
 
 # Trying a mistake costs one convolution each; beyond this many multiplications the report would keep one
 # waiting.
@@ -22,6 +22,10 @@ def hints(actual: Array, wrong: Array, bound: Array, definition: Definition) -> 
             altered = alter(definition)
             if altered is not None and _fits(actual, altered, bound):
                 yield f"this is the result {description}"
+                return
+        for found in (_pad_value(actual, definition, bound), _shift(actual, definition, bound)):
+            if found:
+                yield found
                 return
         if _fits_rounded_inputs(actual, definition, bound):
             yield "errors of this size come from inputs rounded to TF32 or float16: compute in full precision"
@@ -54,16 +58,35 @@ def _without_bias(definition: Definition) -> Definition | None:
     return None if definition.bias is None else replace(definition, bias=None)
 
 
+def _bias_twice(definition: Definition) -> Definition | None:
+    return None if definition.bias is None else replace(definition, bias=2 * definition.bias)
+
+
+def _swapped_channels(definition: Definition) -> Definition | None:
+    out_ch, in_ch = definition.weight.shape[:2]
+    if out_ch != in_ch or out_ch == 1 or definition.groups > 1:
+        return None
+    return replace(definition, weight=np.swapaxes(definition.weight, 0, 1))
+
+
+def _other_padding(mode: str) -> Callable[[Definition], Definition | None]:
+    """The result with another padding mode than the one asked for."""
+
+    def alter(definition: Definition) -> Definition | None:
+        widest = max(max(pair) for pair in definition.padding)
+        if mode == definition.padding_mode or not widest or widest >= min(definition.input.shape[2:]):
+            return None
+        return replace(definition, padding_mode=mode)
+
+    return alter
+
+
 def _without_residual(definition: Definition) -> Definition | None:
     return None if definition.residual is None else replace(definition, residual=None)
 
 
 def _without_activation(definition: Definition) -> Definition | None:
     return None if definition.bounds == (-np.inf, np.inf) else replace(definition, bounds=(-np.inf, np.inf))
-
-
-def _zero_padding(definition: Definition) -> Definition | None:
-    return None if definition.padding_mode == "zeros" else replace(definition, padding_mode="zeros")
 
 
 def _padding_ends_swapped(definition: Definition) -> Definition | None:
@@ -88,10 +111,12 @@ def _channels_interleaved(definition: Definition) -> Definition | None:
 MISTAKES: tuple[tuple[str, Callable[[Definition], Definition | None]], ...] = (
     ("for a flipped kernel (scipy.signal convolves, torch and pyconv correlate)", _flipped),
     ("for a kernel with its last two dimensions swapped", _swapped_kernel),
+    ("for a weight with output and input channels swapped", _swapped_channels),
     ("without the bias", _without_bias),
+    ("with the bias added twice", _bias_twice),
     ("without the residual", _without_residual),
     ("without the activation", _without_activation),
-    ("with zeros as padding", _zero_padding),
+    *((f"with padding_mode={mode!r}", _other_padding(mode)) for mode in NUMPY_PAD_MODES),
     ("with begin and end padding swapped", _padding_ends_swapped),
     (
         "with the padding of the dimensions in reverse order (F.pad starts at the last)",
@@ -99,6 +124,45 @@ MISTAKES: tuple[tuple[str, Callable[[Definition], Definition | None]], ...] = (
     ),
     ("with the input channels of the groups interleaved", _channels_interleaved),
 )
+
+
+def _pad_value(actual: Array, definition: Definition, bound: Array) -> str | None:
+    """Whether one constant other than 0 in the padding explains everything: the result is linear in it."""
+    linear = definition.bounds == (-np.inf, np.inf) and np.isfinite(actual).all()
+    if definition.padding_mode != "zeros" or not linear:
+        return None
+    ones = np.ones_like(definition.input)
+    inside = replace(definition, input=ones, bias=None, residual=None)
+    around = replace(inside, padding_mode="replicate") if ones.size else inside
+    effect = around.result() - inside.result()  # of a 1 in every padded element
+    if effect.shape != actual.shape or not effect.any():
+        return None
+    right = definition.result()
+    value = float(np.vdot(effect, actual - right).real / np.vdot(effect, effect).real)
+    # A float32 result knows the value to about that many digits; a round one is what was written.
+    value = float(f"{value:.5g}")
+    fits = np.abs(actual - right - value * effect) <= 4 * bound * (1 + abs(value)) + 1e-300
+    return f"this is the result with {value:g} instead of 0 in the padding" if value and fits.all() else None
+
+
+def _shift(actual: Array, definition: Definition, bound: Array) -> str | None:
+    """Whether the result is the right one moved by one element along one spatial dimension."""
+    right = definition.from_callers_format(definition.result())
+    moved, allowed = (definition.from_callers_format(array) for array in (actual, bound))
+    if right.shape != moved.shape:
+        return None
+    for axis, name in enumerate(("d", "h", "w")[3 - definition.rank :], start=2):
+        head = tuple(slice(None, -1) if a == axis else slice(None) for a in range(right.ndim))
+        tail = tuple(slice(1, None) if a == axis else slice(None) for a in range(right.ndim))
+        if right.shape[axis] < 3 or np.array_equal(right[head], right[tail]):
+            continue
+        slack = 4 * np.maximum(allowed[head], allowed[tail]) + 1e-300
+        for one, other, way in ((tail, head, "late"), (head, tail, "early")):
+            if np.all(np.abs(moved[one] - right[other]) <= slack):
+                return (
+                    f"this is the right result one element too {way} along {name}: look at the start offset"
+                )
+    return None
 
 
 def _fits_rounded_inputs(actual: Array, definition: Definition, bound: Array) -> bool:
