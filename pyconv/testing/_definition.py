@@ -83,11 +83,9 @@ class Definition:
         weight = self.weight.reshape(self.groups, out_ch // self.groups, in_ch // self.groups, *self.kernel)
         total = np.zeros((batch, self.groups, out_ch // self.groups, out_count))
         for tap in product(*map(range, self.kernel)):
-            window: tuple[Any, ...] = (..., *self._positions(tap))
-            at_tap: tuple[Any, ...] = (..., *tap)
-            total += weight[at_tap] @ padded[window].reshape(
-                batch, self.groups, in_ch // self.groups, out_count
-            )
+            seen = padded[self._positions(tap)]
+            at: tuple[Any, ...] = (..., *tap)
+            total += weight[at] @ seen.reshape(batch, self.groups, in_ch // self.groups, out_count)
         result = total.reshape(batch, out_ch, *self.out_size)
         if self.bias is not None:
             result = result + self.bias.reshape(-1, *(1,) * self.rank)
@@ -126,12 +124,13 @@ class Definition:
         batched = array if self.batched else array[None]
         return np.moveaxis(batched, -1, 1) if self.channels_last else batched
 
-    def _positions(self, tap: Sequence[int]) -> tuple[slice, ...]:
+    def _positions(self, tap: Sequence[int]) -> tuple[Any, ...]:
         starts = (index * dilation for index, dilation in zip(tap, self.dilation, strict=True))
-        return tuple(
+        steps = (
             slice(start, start + (out - 1) * stride + 1, stride)
             for start, out, stride in zip(starts, self.out_size, self.stride, strict=True)
         )
+        return (..., *steps)
 
 
 def define(

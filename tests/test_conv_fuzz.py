@@ -1,0 +1,46 @@
+"""Hypothesis problems: integers, so that equality is exact; and random numbers within the bound."""
+
+import numpy as np
+import oracle
+from cases import ALGORITHMS, ISAS, LAYOUTS, refusal, run
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pyconv.testing import assert_conv_close
+from pyconv.testing.strategies import conv_cases
+
+# A fixed seed keeps CI repeatable; another one is a matter of --hypothesis-seed.
+FUZZ = settings(
+    deadline=None,
+    derandomize=True,
+    max_examples=500,
+    suppress_health_check=[HealthCheck.too_slow],
+    database=None,
+)
+ways = st.fixed_dictionaries(
+    {
+        "algorithm": st.sampled_from(ALGORITHMS),
+        "isa": st.sampled_from(ISAS),
+        "num_threads": st.integers(1, 4),
+        "layout": st.sampled_from(LAYOUTS),
+    }
+)
+dtypes = st.sampled_from([np.float32, np.float64])
+
+
+@FUZZ
+@given(conv_cases(), ways, dtypes, st.integers(0, 99))
+def test_exact(case, way, dtype, seed):
+    assert not refusal(case, way["algorithm"])
+    arguments = case.arguments("exact", dtype, seed)
+    result = run(arguments, **way)
+    assert result.shape == case.out_shape
+    assert np.array_equal(result, oracle.conv(**arguments))
+
+
+@FUZZ
+@given(conv_cases(largest_channels=300, largest_kernel=3, largest_size=6), ways, dtypes)
+def test_within_the_bound(case, way, dtype):
+    arguments = case.arguments("dense", dtype)
+    expected = oracle.conv(**arguments)
+    assert_conv_close(run(arguments, **way), expected, **arguments, algorithm=way["algorithm"])

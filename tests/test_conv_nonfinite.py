@@ -1,0 +1,63 @@
+"""Promise 4: a NaN or an infinity in the input reaches exactly the outputs that read it, and nothing else changes."""
+
+import numpy as np
+import pytest
+
+import oracle
+from cases import ALGORITHMS, FEW_CASES, ISAS, LAYOUTS, ConvCase, run
+
+
+def readers(case, position):
+    """Which outputs read input element `position` (of one image), by convolving where it is."""
+    arguments = case.arguments("dense")
+    where = np.zeros(case.input_shape)
+    where[(0, *position)] = 1
+    weight = np.ones(case.weight_shape)
+    plain = arguments | {"input": where, "weight": weight, "bias": None, "residual": None, "activation": None}
+    return oracle.conv(**plain) > 0
+
+
+@pytest.mark.parametrize("case", FEW_CASES, ids=str)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_stays_in_its_receptive_field(case, algorithm):
+    arguments = case.arguments("dense")
+    clean = {isa: run(arguments, algorithm=algorithm, isa=isa) for isa in ISAS}
+    corners = {(0, *(0 for _ in case.size)), (case.in_ch - 1, *(n - 1 for n in case.size))}
+    middle = (case.in_ch // 2, *(n // 2 for n in case.size))
+    for position in {*corners, middle}:
+        reads = readers(case, position)
+        assert reads.any()
+        for value in (np.nan, np.inf, -np.inf):
+            spoilt = arguments | {"input": arguments["input"].copy()}
+            spoilt["input"][(0, *position)] = value
+            expected = oracle.conv(**spoilt)
+            for isa in ISAS:
+                for layout in LAYOUTS:
+                    result = run(spoilt, algorithm=algorithm, isa=isa, layout=layout)
+                    assert np.array_equal(result[~reads], clean[isa][~reads]), (isa, layout, value)
+                    assert np.array_equal(np.isnan(result), np.isnan(expected)), (isa, layout, value)
+                    infinite = np.isinf(expected)
+                    assert np.array_equal(result[infinite], expected[infinite])
+                    assert not np.isinf(result[~infinite]).any()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("activation", [None, "relu", "relu6", ("clip", -1.0, 1.0)])
+def test_nan_passes_the_activation(algorithm, activation):
+    case = ConvCase(in_ch=3, out_ch=18, size=(5, 19), kernel=(3, 3), padding=1, activation=activation, bias=True)
+    arguments = case.arguments("dense")
+    arguments["input"][...] = np.nan
+    for isa in ISAS:
+        for layout in LAYOUTS:
+            assert np.isnan(run(arguments, algorithm=algorithm, isa=isa, layout=layout)).all()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_channel_of_another_group_is_not_read(algorithm):
+    case = ConvCase(in_ch=34, out_ch=34, size=(6, 17), kernel=(3, 3), groups=2, padding=1)
+    arguments = case.arguments("dense")
+    arguments["input"][:, :17] = np.nan
+    for isa in ISAS:
+        result = run(arguments, algorithm=algorithm, isa=isa)
+        assert np.isnan(result[:, :17]).all()
+        assert np.isfinite(result[:, 17:]).all()
