@@ -83,13 +83,20 @@ def convert_and_call(
     A torch ``input`` gives a torch result (unless ``keep_result``). An ``out`` the kernels cannot write gets
     a copy of the result.
     """
+    for name in ("input", "weight"):
+        if arrays.get(name, ...) is None:
+            raise TypeError(f"{name} must be an array, got None")
     converted = {name: as_ndarray(value, name) for name, value in arrays.items() if value is not None}
     dtype = _common_dtype(list(converted.items()))
     plain: dict[str, Any] = dict.fromkeys(arrays)
     plain.update({name: _native(array, dtype) for name, array in converted.items()})
-    result = call(plain, None if out is None else _plain_out(out, dtype))
     if out is not None:
-        return _into_out(out, result)
+        plain_out = _plain_out(out, dtype)
+        result = call(plain, plain_out)
+        if plain_out is None:
+            _copy_into(out, result)
+        return out
+    result = call(plain, None)
     if is_torch(arrays["input"]) and not keep_result:
         return _to_torch(result)
     return result
@@ -97,6 +104,8 @@ def convert_and_call(
 
 def _plain_out(out: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any] | None:
     """``out`` if the kernels can write it, None if the result has to be copied into it afterwards."""
+    if not (isinstance(out, np.ndarray) or is_torch(out)):
+        raise TypeError(f"out must be an array or a tensor, got {type(out).__name__}")
     array = as_ndarray(out, "out")
     if array.dtype.newbyteorder("=") != dtype:
         raise TypeError(f"out must have the dtype of the result, {dtype}, got {array.dtype}")
@@ -105,13 +114,11 @@ def _plain_out(out: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any] | None:
     return array if array.dtype.isnative and array.flags.aligned else None
 
 
-def _into_out(out: Any, result: Any) -> Any:
+def _copy_into(out: Any, result: npt.NDArray[Any]) -> None:
     array = as_ndarray(out, "out")
-    if not (result is array or np.may_share_memory(result, array)):
-        if result.shape != array.shape:
-            raise ValueError(f"out must have the shape of the result, {result.shape}, got {array.shape}")
-        array[...] = result
-    return out
+    if result.shape != array.shape:
+        raise ValueError(f"out must have the shape of the result, {result.shape}, got {array.shape}")
+    array[...] = result
 
 
 def _to_torch(value: Any) -> Any:

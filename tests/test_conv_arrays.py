@@ -1,13 +1,13 @@
-"""Any array-like in: every memory order, byte order and alignment, lists, tensors; nothing read or written outside."""
+"""Any array-like in: every memory order, byte order, alignment, lists, tensors; nothing else is touched."""
 
 import numpy as np
+import oracle
 import pytest
 import torch
+from cases import ALGORITHMS, FEW_CASES, ISAS, LAYOUTS, ConvCase, in_layout, run, same_bits
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
-import oracle
 import pyconv
-from cases import ALGORITHMS, FEW_CASES, ISAS, LAYOUTS, ConvCase, in_layout, run, same_bits
 
 CASE = ConvCase(in_ch=5, out_ch=9, size=(8, 11), kernel=(3, 2), padding=1, bias=True, residual=True, batch=2)
 ARRAYS = ("input", "weight", "bias", "residual")
@@ -106,13 +106,15 @@ def test_broadcast_and_overlapping_inputs():
             result = pyconv.conv2d(x, kernel, algorithm=algorithm)
             assert np.array_equal(result, oracle.conv(x, kernel)), (name, algorithm)
     zero_weight = np.broadcast_to(np.float32(2), (3, 6, 2, 2))
-    assert np.array_equal(pyconv.conv2d(inputs["one value"], zero_weight), np.full((2, 3, 4, 8), 2 * 3 * 6 * 4))
+    assert np.array_equal(
+        pyconv.conv2d(inputs["one value"], zero_weight), np.full((2, 3, 4, 8), 2 * 3 * 6 * 4)
+    )
 
 
 @pytest.mark.parametrize("case", FEW_CASES, ids=str)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_canaries_and_nan_neighbours(case, algorithm):
-    """Every operand lies inside a larger buffer of NaN: reading beyond it shows; writing beyond out shows too."""
+    """Every operand lies inside a larger buffer of NaN: reading beyond it shows, and so does writing."""
     arguments = case.arguments("exact")
     expected = oracle.conv(**arguments)
     for isa in ISAS:

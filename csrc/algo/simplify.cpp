@@ -17,7 +17,7 @@ void subsample(Request* r) {
     if (!is_pointwise(p, dim)) continue;
     p.dilation[dim] = 1;
     if (p.stride[dim] == 1) continue;
-    r->in.spatial[dim] *= p.stride[dim];
+    if (p.out[dim] > 1) r->in.spatial[dim] *= p.stride[dim];  // else it is never used, and may be huge
     p.in[dim] = p.out[dim];
     p.stride[dim] = 1;
   }

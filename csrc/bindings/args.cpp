@@ -102,6 +102,11 @@ void parse_padding(py::handle value, int rank, const Spatial& kernel, const Spat
   }
 }
 
+AxisOrder parse_data_format(py::handle value) {
+  check_type(PyUnicode_Check(value.ptr()), "data_format must be a string, got ", ReprOf{value});
+  return axis_order(value.cast<std::string>());
+}
+
 PadMode parse_padding_mode(py::handle value) {
   check_type(PyUnicode_Check(value.ptr()), "padding_mode must be a string, got ", ReprOf{value});
   const std::string word = value.cast<std::string>();

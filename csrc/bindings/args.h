@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "bindings/arrays.h"
 #include "core/types.h"
 #include "engine/conv.h"
 #include "problem/epilogue.h"
@@ -35,6 +36,8 @@ Spatial parse_spatial(py::handle value, const char* name, int rank, Index unused
 // (begin, end) pair per dimension.
 void parse_padding(py::handle value, int rank, const Spatial& kernel, const Spatial& stride,
                    const Spatial& dilation, Spatial* begin, Spatial* end);
+
+AxisOrder parse_data_format(py::handle value);
 
 PadMode parse_padding_mode(py::handle value);
 

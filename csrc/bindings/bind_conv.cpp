@@ -55,7 +55,7 @@ ConvInputs read_inputs(const ConvArgs& args) {
   const auto input = py::reinterpret_borrow<py::array>(args.input);
   const auto weight = py::reinterpret_borrow<py::array>(args.weight);
   ConvSpec& spec = inputs.spec;
-  inputs.order = axis_order(args.data_format.cast<std::string>());
+  inputs.order = parse_data_format(args.data_format);
   inputs.input = activation_view(input, "input", args.rank, inputs.order);
   spec.dtype = dtype_of(input);
   spec.rank = args.rank;

@@ -36,7 +36,7 @@ PoolInputs read_inputs(const PoolCall& call) {
   PoolInputs inputs;
   PoolSpec& spec = inputs.spec;
   const auto input = py::reinterpret_borrow<py::array>(call.input);
-  inputs.order = axis_order(call.data_format.cast<std::string>());
+  inputs.order = parse_data_format(call.data_format);
   inputs.input = activation_view(input, "input", call.rank, inputs.order);
   spec.kind = call.kind == "max" ? PoolKind::kMax : PoolKind::kAverage;
   spec.dtype = dtype_of(input);

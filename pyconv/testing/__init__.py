@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy.typing as npt
-
 from ._bounds import error_bound
 from ._case import ConvCase
-from ._compare import assert_conv_close
+from ._compare import assert_conv_close, explain_diff
 from ._exact import ExactInputs, exact_inputs
 
 __all__ = [
@@ -32,22 +30,3 @@ def __getattr__(name: str) -> Any:
 
         return import_module("pyconv.testing.strategies")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def explain_diff(
-    actual: npt.ArrayLike,
-    desired: npt.ArrayLike | None,
-    input: npt.ArrayLike,
-    weight: npt.ArrayLike,
-    bias: npt.ArrayLike | None = None,
-    *args: Any,
-    **kwargs: Any,
-) -> Any:
-    """Explain the element where `actual` is most wrong: the products behind it, term by term.
-
-    The arguments are those of :func:`assert_conv_close`; the result is what :func:`pyconv.explain` returns
-    for that element, with the actual value beside the desired one.
-    """
-    from pyconv._explain import diff
-
-    return diff(actual, desired, input, weight, bias, *args, **kwargs)

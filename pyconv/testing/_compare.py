@@ -1,4 +1,4 @@
-"""assert_conv_close: a result against the definition, within the error bound, and a report that helps."""
+"""A result against the definition, within the error bound, and a report that helps."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ def assert_conv_close(
     verbose: bool = True,
     **kwargs: Any,
 ) -> None:
-    """Raise an AssertionError unless `actual` is the convolution of `input` and `weight` within its error
-    bound.
+    """Raise an AssertionError unless `actual` is the convolution, within its error bound.
 
     The tolerance is :func:`error_bound`, a different one for every element; there is none to choose. Where
     the exact value is NaN or infinite, `actual` must be the same.
@@ -84,37 +83,82 @@ def assert_conv_close(
     Hint: this is the result for a flipped kernel (scipy.signal convolves, torch and pyconv correlate)
     """
     __tracebackhide__ = True
+    comparison = (actual, desired, input, weight, bias, *args)
+    difference = explain_diff(*comparison, dtype=dtype, algorithm=algorithm, **kwargs)
+    if not difference:
+        return
+    kind = np.asarray(actual).dtype if dtype is None else np.dtype(dtype)
+    lines = [f"Not equal to the convolution within its error bound ({kind}, algorithm={algorithm!r})"]
+    lines += [err_msg] if err_msg else []
+    lines += ["", difference]
+    if verbose:
+        expected = define(input, weight, bias, *args, **kwargs).result() if desired is None else desired
+        lines += [_shown(" ACTUAL: ", np.asarray(actual)), _shown(" DESIRED: ", np.asarray(expected))]
+    raise AssertionError("\n" + "\n".join(lines))
+
+
+def explain_diff(
+    actual: npt.ArrayLike,
+    desired: npt.ArrayLike | None,
+    input: npt.ArrayLike,
+    weight: npt.ArrayLike,
+    bias: npt.ArrayLike | None = None,
+    *args: Any,
+    dtype: npt.DTypeLike | None = None,
+    algorithm: str = "highest",
+    **kwargs: Any,
+) -> str:
+    """Say where a result is not the convolution of `input` and `weight`, and which mistake it looks like.
+
+    Parameters
+    ----------
+    actual, desired, input, weight, bias, *args, dtype, algorithm, **kwargs
+        As for :func:`assert_conv_close`, which raises with this text.
+
+    Returns
+    -------
+    str
+        The mismatches, the worst element, how many of them touch the padding, and a hint; empty if `actual`
+        is right within the error bound.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyconv.testing import explain_diff
+    >>> x = np.arange(6.0, dtype=np.float32).reshape(1, 1, 6)
+    >>> w, b = np.ones((1, 1, 3), np.float32), np.ones(1, np.float32)
+    >>> explain_diff(np.float32([[[4, 7, 10, 13]]]), None, x, w, b)
+    ''
+    >>> print(explain_diff(np.float32([[[3, 6, 9, 12]]]), None, x, w, b))
+    Mismatched elements: 4 / 4 (100%)
+    Mismatch at indices:
+     [0, 0, 0]: 3.0 (ACTUAL), 4.0 (DESIRED)
+     [0, 0, 1]: 6.0 (ACTUAL), 7.0 (DESIRED)
+     [0, 0, 2]: 9.0 (ACTUAL), 10.0 (DESIRED)
+     [0, 0, 3]: 12.0 (ACTUAL), 13.0 (DESIRED)
+    Worst element: [0, 0, 0], off by 1 = 1.05e+06 times its bound of 9.54e-07
+    Windows that touch the padding: 0 of 0 wrong; inside: 4 of 4 wrong
+    Hint: this is the result without the bias
+    """
     result = np.asarray(actual)
     definition = define(input, weight, bias, *args, **kwargs)
     kind = result.dtype if dtype is None else np.dtype(dtype)
     expected = definition.result() if desired is None else np.asarray(desired)
-    header = f"Not equal to the convolution within its error bound ({kind}, algorithm={algorithm!r})"
-    if err_msg:
-        header += f"\n{err_msg}"
-    _check_shape(result, expected, definition, header)
+    for name, array in (("actual", result), ("desired", expected)):
+        if array.shape != definition.result_shape:
+            return (
+                f"(shapes of {name} and of the convolution differ)\n {array.shape}, {definition.result_shape}"
+            )
     # The reference rounds as well: for a float64 result that is as much again.
     bound = bound_of(definition, kind, algorithm) + bound_of(definition, np.dtype(np.float64))
     bound = definition.in_callers_format(bound)
     error = _error(result, expected)
-    wrong: Array = ~(error <= bound)
+    wrong: Array = ~((error <= bound) | (error == 0))  # the bound is NaN where the sum is
     if not np.any(wrong):
-        return
-    lines = [header, "", *_report(result, expected, error, bound, wrong, definition)]
+        return ""
+    lines = _report(result, expected, error, bound, wrong, definition)
     lines += [f"Hint: {hint}" for hint in hints(result, wrong, bound, definition)]
-    if verbose:
-        lines += [_shown(" ACTUAL: ", result), _shown(" DESIRED: ", expected)]
-    raise AssertionError("\n" + "\n".join(lines))
-
-
-def _check_shape(actual: Array, desired: Array, definition: Definition, header: str) -> None:
-    __tracebackhide__ = True
-    out_shape = (definition.input.shape[0], definition.weight.shape[0], *definition.out_size)
-    due = definition.in_callers_format(np.empty(out_shape, dtype=bool)).shape
-    for name, array in (("actual", actual), ("desired", desired)):
-        if array.shape != due:
-            raise AssertionError(
-                f"\n{header}\n\n(shapes of {name} and of the convolution differ)\n {array.shape}, {due}"
-            )
+    return "\n".join(lines)
 
 
 def _error(actual: Array, desired: Array) -> Array:
@@ -139,8 +183,8 @@ def _report(
         at = tuple(index)
         lines.append(f" {_listed(at)}: {actual[at]} (ACTUAL), {desired[at]} (DESIRED)")
     with np.errstate(divide="ignore", invalid="ignore"):
-        units = np.where(wrong, error / bound, -1.0)
-    worst = tuple(np.unravel_index(np.nanargmax(units), units.shape))
+        units = np.where(wrong, np.nan_to_num(error / bound, nan=np.inf, posinf=np.inf), -1.0)
+    worst = tuple(np.unravel_index(np.argmax(units), units.shape))
     lines.append(
         f"Worst element: {_listed(worst)}, off by {error[worst]:.3g} = {units[worst]:.3g} times "
         f"its bound of {bound[worst]:.3g}"

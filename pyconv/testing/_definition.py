@@ -55,6 +55,12 @@ class Definition:
         )
 
     @property
+    def result_shape(self) -> tuple[int, ...]:
+        """In the caller's format."""
+        shape = (self.input.shape[0], self.weight.shape[0], *self.out_size)
+        return self.in_callers_format(np.empty(shape, dtype=bool)).shape
+
+    @property
     def terms(self) -> int:
         """Products that one output element adds up, plus one each for a bias and a residual."""
         products = int(np.prod(self.weight.shape[1:], dtype=object))
