@@ -174,7 +174,7 @@ def test_report_of_one_wrong_element():
         ("without the bias", lambda a: {"bias": None}),
         ("without the residual", lambda a: {"residual": None}),
         ("without the activation", lambda a: {"activation": None}),
-        ("with zeros as padding", lambda a: {"padding_mode": "zeros"}),
+        ("with padding_mode='zeros'", lambda a: {"padding_mode": "zeros"}),
         ("begin and end padding swapped", lambda a: {"padding": ((1, 1), (2, 0))}),
         ("groups interleaved", lambda a: {"input": a["input"][:, [0, 2, 1, 3]]}),
     ],

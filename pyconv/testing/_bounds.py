@@ -83,7 +83,8 @@ def bound_of(definition: Definition, dtype: np.dtype[Any], algorithm: str = "hig
     bound = _relative_bound(definition, dtype, algorithm) * magnitude
     bound += definition.terms * float(info.smallest_subnormal)
     with np.errstate(invalid="ignore"):
-        return np.where(magnitude + bound > float(info.max), np.inf, bound)
+        bound = np.where(magnitude + bound > float(info.max), np.inf, bound)
+    return np.where(np.isfinite(magnitude), bound, np.nan)
 
 
 def _relative_bound(definition: Definition, dtype: np.dtype[Any], algorithm: str) -> float:
