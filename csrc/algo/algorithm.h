@@ -38,7 +38,10 @@ enum class PackedForm : unsigned char { kNone, kOcVector, kPixelVector };
 // A small vocabulary shared by all algorithms; each uses what it needs.
 struct Blocking {
   TileKind kind = TileKind::kOcVector;
-  bool in_place = false;     // read the input where it is, no padded copy
+  bool in_place = false;  // read the input where it is, no padded copy
+  // Without packed weights (a plain function's call): each thread packs the tile it is about to use, because
+  // every tile is used in one chunk only. Otherwise all weights are packed before the call.
+  bool packs_tiles = false;
   bool oc_inner = true;      // for each pixel tile all output-channel tiles, or the other way round
   Index rows = 1, cols = 1;  // output rows and columns of one band
   Index oc_per_chunk = 1;

@@ -67,7 +67,9 @@ void TileSweep<T>::run(const T* act, const Chunk& chunk, Index oh, Index ow, Ind
                    oh * s[kH] + ow * s[kW];
   const Index lanes = kernels->lanes;
   args.act = act;
-  args.weights = packed + packed_offset(request.problem, packed_out_ch, chunk.group, oc0) + weights_offset;
+  args.weights =
+      packed ? packed + packed_offset(request.problem, packed_out_ch, chunk.group, oc0) + weights_offset
+             : packed_tile + weights_offset;
   args.out = out + at;
   args.residual = residual ? residual + at : nullptr;
   args.bias = bias ? bias + channel : nullptr;

@@ -30,7 +30,8 @@ template <class T>
 struct TileSweep {
   const ConvPlan* plan;
   const DenseKernels<T>* kernels;
-  const T* packed;
+  const T* packed;  // all weights, or null and packed_tile holds the tile in use
+  const T* packed_tile = nullptr;
   Index packed_out_ch, tile_oc;
   TileArgs<T> args;  // act, out, weights, bias, residual, n_valid set per tile
   const T* bias;

@@ -97,6 +97,14 @@ void pack_band(const ConvPlan& plan, const BandLayout& layout, const DenseKernel
   }
 }
 
+// Packed elements of one tile of output channels, where threads pack their own (0 otherwise).
+Index tile_elements(const ConvPlan& plan) {
+  const ConvProblem& p = plan.request.problem;
+  if (!plan.blocking.packs_tiles) return 0;
+  return round_up(
+      packed_tile_width(p, *plan.request.table, plan.blocking.kind) * p.in_ch_per_group() * p.taps(), 16);
+}
+
 template <class T>
 class DirectRun {
  public:
@@ -112,16 +120,18 @@ class DirectRun {
   void execute() const {
     parallel_for(plan_.request.threads, plan_.chunks, [this](ChunkSource& source) {
       ScratchBlock scratch(plan_.scratch_per_thread);
+      T* const tile = scratch.as<T>();
+      T* const band = tile + tile_elements(plan_);
       TileSweep<T> sweep(plan_, operands_, kernels_);
       prepare(&sweep.args);
       Index packed_band = -1;
       for (Index number; source.next(&number);) {
         const Chunk chunk = decode_chunk(plan_, grid_, number);
         if (!plan_.blocking.in_place && chunk.band != packed_band) {
-          pack_band(plan_, layout_, kernels_, input_, chunk, scratch.as<T>());
+          pack_band(plan_, layout_, kernels_, input_, chunk, band);
           packed_band = chunk.band;
         }
-        run_chunk(sweep, chunk, band_start(chunk, scratch.as<T>()));
+        run_chunk(sweep, chunk, band_start(chunk, band), tile);
       }
     });
   }
@@ -149,10 +159,15 @@ class DirectRun {
            chunk.col0 * p.stride[kW] * in.spatial[kW];
   }
 
-  void run_chunk(TileSweep<T>& sweep, const Chunk& chunk, const T* act) const {
-    if (plan_.blocking.oc_inner) return run_pixels(sweep, chunk, act, chunk.oc0, chunk.oc);
-    for (Index oc = 0; oc < chunk.oc; oc += sweep.tile_oc)
+  void run_chunk(TileSweep<T>& sweep, const Chunk& chunk, const T* act, T* tile) const {
+    if (plan_.blocking.oc_inner && sweep.packed) return run_pixels(sweep, chunk, act, chunk.oc0, chunk.oc);
+    for (Index oc = 0; oc < chunk.oc; oc += sweep.tile_oc) {
+      if (!sweep.packed) {
+        pack_tile(plan_, static_cast<const T*>(operands_.weight), chunk.group, chunk.oc0 + oc, tile);
+        sweep.packed_tile = tile;
+      }
       run_pixels(sweep, chunk, act, chunk.oc0 + oc, min_of(sweep.tile_oc, chunk.oc - oc));
+    }
   }
 
   void run_pixels(TileSweep<T>& sweep, const Chunk& chunk, const T* act, Index oc0, Index oc) const {
@@ -272,8 +287,11 @@ ConvPlan plan_direct(const Request& request) {
   plan.packed_bytes = packed_weight_bytes(p, *request.table, b.kind);
   // Weights that stay in L2 are swept for every tile of pixels; larger ones are brought in once per band.
   b.oc_inner = plan.packed_bytes / static_cast<std::size_t>(p.groups) <= kL2Bytes / 2;
-  plan.scratch_per_thread = b.in_place ? 0 : static_cast<std::size_t>(band_bytes(p, b));
   plan.chunks = chunk_count(plan);
+  b.packs_tiles = plan.chunks == p.groups * chunk_grid(plan).oc_chunks;  // one band: each tile is used once
+  if (static_cast<std::size_t>(tile_elements(plan)) * sizeof(T) > 2 * kL2Bytes) b.packs_tiles = false;
+  plan.scratch_per_thread = static_cast<std::size_t>(tile_elements(plan)) * sizeof(T) +
+                            (b.in_place ? 0 : static_cast<std::size_t>(band_bytes(p, b)));
   return plan;
 }
 

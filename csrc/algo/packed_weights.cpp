@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "algo/accumulation.h"
+#include "runtime/thread_pool.h"
 
 namespace pyconv {
 namespace {
@@ -16,42 +17,73 @@ Index lanes(const ConvProblem& p, const KernelTable& table) {
   return p.dtype == DType::kFloat32 ? lanes_of<float>(table) : lanes_of<double>(table);
 }
 
-// One tile of output channels: every chain, tap and input channel of it, in reading order.
+bool taps_are_contiguous(const ConvProblem& p, const WeightStrides& s) {
+  Index step = 1;
+  for (int dim = kW; dim >= kD; --dim) {
+    if (p.kernel[dim] > 1 && s.kernel[dim] != step) return false;
+    step *= p.kernel[dim];
+  }
+  return p.in_ch_per_group() == 1 || s.in_ch == step;
+}
+
+// One chain of one tile, tap by tap: for weights of any strides (flipped, transposed, views).
 template <class T>
-T* pack_tile(const ConvProblem& p, const DenseKernels<T>& kernels, const T* w, const WeightStrides& strides,
-             Index width, Index padded_width, T* packed) {
+void pack_strided(const ConvProblem& p, const DenseKernels<T>& kernels, const T* w,
+                  const WeightStrides& strides, Index channels, Index width, Index padded_width, T* packed) {
+  for (Index kd = 0; kd < p.kernel[kD]; ++kd)
+    for (Index kh = 0; kh < p.kernel[kH]; ++kh)
+      for (Index kw = 0; kw < p.kernel[kW]; ++kw) {
+        const T* tap = w + kd * strides.kernel[kD] + kh * strides.kernel[kH] + kw * strides.kernel[kW];
+        kernels.gather2d(packed, padded_width, tap, strides.in_ch, strides.out_ch, channels, width);
+        packed += channels * padded_width;
+      }
+}
+
+}  // namespace
+
+template <class T>
+void pack_tile(const ConvPlan& plan, const T* weight, Index group, Index oc, T* packed) {
+  const ConvProblem& p = plan.request.problem;
+  const WeightStrides& strides = plan.request.weight;
+  const TileKind kind = plan.blocking.kind;
+  const DenseKernels<T>& kernels = dense_kernels<T>(*plan.request.table);
+  const Index width = min_of(packed_tile_width(p, *plan.request.table, kind), p.out_ch_per_group() - oc);
+  const Index padded_width = kind == TileKind::kOcVector ? round_up(width, kernels.lanes) : width;
+  const T* w = weight + (group * p.out_ch_per_group() + oc) * strides.out_ch;
   const Chains chains = chains_of(p);
+  const bool contiguous = taps_are_contiguous(p, strides);
+  if (padded_width != width)
+    std::memset(packed, 0,
+                static_cast<std::size_t>(p.in_ch_per_group() * p.taps() * padded_width) * sizeof(T));
   for (Index chain = 0; chain < chains.count; ++chain) {
     const Index channels = chain + 1 == chains.count ? chains.last_block : chains.block;
     const T* block = w + chain * chains.block * strides.in_ch;
-    for (Index kd = 0; kd < p.kernel[kD]; ++kd)
-      for (Index kh = 0; kh < p.kernel[kH]; ++kh)
-        for (Index kw = 0; kw < p.kernel[kW]; ++kw) {
-          const T* tap = block + kd * strides.kernel[kD] + kh * strides.kernel[kH] + kw * strides.kernel[kW];
-          if (padded_width != width)
-            std::memset(packed, 0, static_cast<std::size_t>(channels * padded_width) * sizeof(T));
-          kernels.gather2d(packed, padded_width, tap, strides.in_ch, strides.out_ch, channels, width);
-          packed += channels * padded_width;
-        }
+    if (contiguous)
+      kernels.pack_taps(packed, padded_width, block, strides.out_ch, channels, p.taps(), width);
+    else
+      pack_strided(p, kernels, block, strides, channels, width, padded_width, packed);
+    packed += channels * p.taps() * padded_width;
   }
-  return packed;
 }
+
+template void pack_tile<float>(const ConvPlan&, const float*, Index, Index, float*);
+template void pack_tile<double>(const ConvPlan&, const double*, Index, Index, double*);
+
+namespace {
 
 template <class T>
 void pack_all(const ConvPlan& plan, const T* weight, T* packed) {
   const ConvProblem& p = plan.request.problem;
-  const KernelTable& table = *plan.request.table;
-  const WeightStrides& strides = plan.request.weight;
   const TileKind kind = plan.blocking.kind;
-  const DenseKernels<T>& kernels = dense_kernels<T>(table);
-  const Index tile = packed_tile_width(p, table, kind);
-  const Index granule = kind == TileKind::kOcVector ? kernels.lanes : 1;
-  for (Index group = 0; group < p.groups; ++group)
-    for (Index oc = 0; oc < p.out_ch_per_group(); oc += tile) {
-      const Index width = min_of(tile, p.out_ch_per_group() - oc);
-      const T* w = weight + (group * p.out_ch_per_group() + oc) * strides.out_ch;
-      packed = pack_tile(p, kernels, w, strides, width, round_up(width, granule), packed);
+  const Index tile = packed_tile_width(p, *plan.request.table, kind);
+  const Index tiles = ceil_div(p.out_ch_per_group(), tile),
+              padded = packed_out_ch(p, *plan.request.table, kind);
+  parallel_for(plan.request.threads, p.groups * tiles, [&](ChunkSource& source) {
+    for (Index number; source.next(&number);) {
+      const Index group = number / tiles, oc = number % tiles * tile;
+      pack_tile(plan, weight, group, oc, packed + packed_offset(p, padded, group, oc));
     }
+  });
 }
 
 }  // namespace

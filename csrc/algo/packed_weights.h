@@ -15,6 +15,9 @@ Index packed_tile_width(const ConvProblem& problem, const KernelTable& table, Ti
 Index packed_out_ch(const ConvProblem& problem, const KernelTable& table, TileKind kind);
 
 std::size_t packed_weight_bytes(const ConvProblem& problem, const KernelTable& table, TileKind kind);
+// One tile: output channels [oc, oc + width) of `group`, as it stands in the packed whole.
+template <class T>
+void pack_tile(const ConvPlan& plan, const T* weight, Index group, Index oc, T* packed);
 void pack_weights(const ConvPlan& plan, const void* weight, void* packed);
 
 // Elements of packed weights before output channel `oc` (a multiple of the tile width) of group `group`.

@@ -43,6 +43,7 @@ void run_conv(const ConvPlan& plan, const ConvOperands& operands, PackedWeights*
     with_packed.packed = cache->get(plan, operands.weight);
     return plan.algorithm->execute(plan, with_packed);
   }
+  if (plan.blocking.packs_tiles) return plan.algorithm->execute(plan, operands);
   ScratchBlock packed(plan.packed_bytes);
   plan.algorithm->pack(plan, operands.weight, packed.data());
   with_packed.packed = packed.data();

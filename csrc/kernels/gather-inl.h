@@ -44,6 +44,29 @@ void TransposeBlocks(T* dst, Index dst_stride, const T* src, Index src_j_stride,
   }
 }
 
+// dst[j] = src[kStep * j] for whole vectors; returns how many. Never reads past the last element asked for.
+template <class T, int kStep>
+PYCONV_INLINE Index TakeEvery(T* dst, const T* src, Index count) {
+  static_assert(kStep == 2 || kStep == 4, "even elements of even elements");
+  Index j = 0;
+  for (; j + kLanes<T> < count; j += kLanes<T>) {
+    const T* from = src + kStep * j;
+    V<T> even = EvenElements<T>(LoadU(from), LoadU(from + kLanes<T>));
+    if constexpr (kStep == 4)
+      even = EvenElements<T>(even, EvenElements<T>(LoadU(from + 2 * kLanes<T>), LoadU(from + 3 * kLanes<T>)));
+    StoreU<T>(even, dst + j);
+  }
+  return j;
+}
+
+template <class T>
+void GatherRow(T* dst, const T* src, Index stride, Index count) {
+  Index j = 0;
+  if (stride == 2) j = TakeEvery<T, 2>(dst, src, count);
+  if (stride == 4) j = TakeEvery<T, 4>(dst, src, count);
+  for (; j < count; ++j) dst[j] = src[j * stride];
+}
+
 template <class T>
 void Gather2d(T* dst, Index dst_stride, const T* src, Index src_i_stride, Index src_j_stride, Index rows,
               Index cols) {
@@ -54,7 +77,43 @@ void Gather2d(T* dst, Index dst_stride, const T* src, Index src_i_stride, Index 
     TransposeBlocks(dst, dst_stride, src, src_j_stride, rows, cols);
   } else {
     for (Index i = 0; i < rows; ++i)
-      for (Index j = 0; j < cols; ++j) dst[i * dst_stride + j] = src[i * src_i_stride + j * src_j_stride];
+      GatherRow(dst + i * dst_stride, src + i * src_i_stride, src_j_stride, cols);
+  }
+}
+
+// One channel block of contiguous (out_ch, in_ch, taps) weights in the order tiles read them:
+//   dst[(tap * channels + channel) * dst_stride + oc] = src[oc * src_stride + channel * taps + tap].
+// Weights run along (channel, tap), so kLanes output channels x kLanes of those are transposed in registers
+// and each resulting vector goes where its (tap, channel) belongs.
+template <class T>
+void PackTaps(T* dst, Index dst_stride, const T* src, Index src_stride, Index channels, Index taps,
+              Index out_ch) {
+  for (Index oc = 0; oc < out_ch; oc += kLanes<T>) {
+    const Index width = out_ch - oc < kLanes<T> ? out_ch - oc : kLanes<T>;
+    Index channel = 0, tap = 0;
+    for (Index e = 0; e < channels * taps; e += kLanes<T>) {
+      const Index valid = channels * taps - e < kLanes<T> ? channels * taps - e : kLanes<T>;
+      V<T> block[kLanes<T>];
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes<T>; ++i) {
+        const T* row = src + (oc + i) * src_stride + e;
+        block[i] = i >= width ? Zero<T>() : valid == kLanes<T> ? LoadU(row) : LoadN(row, valid);
+      }
+      Transpose<T>(block);
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes<T>; ++i) {
+        if (i >= valid) break;
+        T* to = dst + (tap * channels + channel) * dst_stride + oc;
+        if (width == kLanes<T>)
+          StoreU<T>(block[i], to);
+        else
+          StoreN(block[i], to, width);
+        if (++tap == taps) {
+          tap = 0;
+          ++channel;
+        }
+      }
+    }
   }
 }
 

@@ -57,6 +57,11 @@ template <class T>
 using Gather2dFn = void (*)(T* dst, Index dst_stride, const T* src, Index src_i_stride, Index src_j_stride,
                             Index rows, Index cols);
 
+// dst[(tap * channels + channel) * dst_stride + oc] = src[oc * src_stride + channel * taps + tap].
+template <class T>
+using PackTapsFn = void (*)(T* dst, Index dst_stride, const T* src, Index src_stride, Index channels,
+                            Index taps, Index out_ch);
+
 constexpr int kMaxTileRows = 14;
 constexpr int kMaxTileVectors = 4;
 
@@ -74,6 +79,7 @@ struct DenseKernels {
   int lanes;
   TileSet<T> oc_vector, pixel_vector;
   Gather2dFn<T> gather2d;
+  PackTapsFn<T> pack_taps;
 };
 
 // Machine limits, measured with the same instructions the kernels use. Both return a rate per second.

@@ -20,7 +20,7 @@ template <class T>
 constexpr DenseKernels<T> MakeDense() {
   return {kLanes<T>, MakeTileSet<T, TileKind::kOcVector, TileSizes<T>::kOcRows, TileSizes<T>::kOcVectors>(),
           MakeTileSet<T, TileKind::kPixelVector, TileSizes<T>::kPixelRows, TileSizes<T>::kPixelVectors>(),
-          &Gather2d<T>};
+          &Gather2d<T>, &PackTaps<T>};
 }
 
 template <class T>

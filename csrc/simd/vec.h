@@ -14,6 +14,7 @@
 //   MaxNan(acc, x)          x if x > acc or x is NaN, else acc: torch's max, the first of equal values wins
 //   ArgMaxNan(best, at, x, x_at)   the same choice for a value and its index
 //   InterleaveLower/Upper   whole-vector interleave of the lower / upper halves of a and b
+//   EvenElements(a, b)      elements 0, 2, 4, ... of a, then of b
 //   ConcatEven/Odd(a, b)    the even / odd elements of a, then those of b
 //   Iota                    0, 1, 2, ... as integers of T's size
 //   LoadNOr(p, n, fill)     LoadN with the other lanes set to `fill`

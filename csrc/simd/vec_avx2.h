@@ -86,6 +86,17 @@ PYCONV_INLINE V<T> ConcatOdd(V<T> a, V<T> b) {
     return _mm256_permute4x64_pd(_mm256_unpackhi_pd(a, b), 0xd8);
 }
 
+template <class T>
+PYCONV_INLINE V<T> EvenElements(V<T> a, V<T> b) {
+  if constexpr (sizeof(T) == 4) {
+    const __m256d pairs =
+        _mm256_castps_pd(_mm256_shuffle_ps(a, b, 0x88));  // halves a0 a2 b0 b2 | a4 a6 b4 b6
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8));
+  } else {
+    return _mm256_permute4x64_pd(_mm256_unpacklo_pd(a, b), 0xd8);
+  }
+}
+
 }  // namespace
 }  // namespace avx2
 }  // namespace pyconv

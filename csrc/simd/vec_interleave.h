@@ -36,6 +36,15 @@ PYCONV_INLINE V<T> ConcatOdd(V<T> a, V<T> b) {
   return EverySecond<1>(a, b, MakeIndexList<kLanes<T>>{});
 }
 
+template <class Vec, int... I>
+PYCONV_INLINE Vec EvenOf(Vec a, Vec b, IndexList<I...>) {
+  return __builtin_shufflevector(a, b, (2 * I)...);
+}
+template <class T>
+PYCONV_INLINE V<T> EvenElements(V<T> a, V<T> b) {
+  return EvenOf(a, b, MakeIndexList<kLanes<T>>{});
+}
+
 }  // namespace
 }  // namespace PYCONV_TARGET_NS
 }  // namespace pyconv
