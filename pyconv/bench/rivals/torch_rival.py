@@ -22,7 +22,7 @@ def set_threads(threads: int) -> int:
     import torch
 
     torch.set_num_threads(threads)
-    return torch.get_num_threads()
+    return int(torch.get_num_threads())
 
 
 def to_tensor(array: Any, layout: str) -> Any:
