@@ -199,3 +199,35 @@ def test_extreme_numbers_are_shown():
         assert e.value == 2 * int(np.iinfo(dtype).max) ** 2
         assert parse(e) is not None
         assert e.to_html()
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_without_input_channels_the_bias_remains(rank):
+    e = pyconv.explain(np.ones((1, 0, *(4,) * rank)), np.ones((2, 0, *(3,) * rank)), [1.5, 2.0])
+    assert e.value == 1.5
+    assert e.check(), str(e.check())
+    assert values(group(parse(e), "value")[0]) == [1.5]
+    assert e.to_html()
+    assert str(e).endswith("1.5")
+
+
+def test_text_fits_a_terminal():
+    rng = np.random.default_rng(0)
+    for x, w in (((1, 2, 30), (1, 2, 5)), ((1, 1, 8, 8), (1, 1, 3, 3)), ((1, 1, 60, 60), (1, 1, 3, 3))):
+        e = pyconv.explain(rng.standard_normal(x), rng.standard_normal(w), padding=2)
+        assert max(len(line) for line in str(e).splitlines()[2:]) <= 120
+
+
+def test_a_large_image_is_not_copied():
+    import tracemalloc
+
+    x = np.zeros((1, 32, 500, 500), np.float32)
+    tracemalloc.start()
+    try:
+        e = pyconv.explain(x, np.ones((1, 32, 3, 3), np.float32), at=(0, 0, 100, 100))
+        assert str(e)
+        assert e.to_svg()
+        assert e.to_html()
+        assert tracemalloc.get_traced_memory()[1] < 8e6  # the image has 32e6 bytes
+    finally:
+        tracemalloc.stop()

@@ -68,7 +68,7 @@ def explain(
     index      -1    0    1    2    3    4    5
     input    [. 0][  1][  2]   3    4    5  . 0
     x weight    1    0   -1
-    = product   0    0   -2                       sum -2
+    = product   0    0   -2   sum -2
     <BLANKLINE>
     channel 0  -2
     + bias     10

@@ -164,6 +164,8 @@ def _torch(e: Explanation) -> Number:
             )
         else:
             result = getattr(torch.nn.functional, e.operator.name)(image, **_arguments(e.operator))
+    if not e.operator.in_ch and tuple(result.shape[1:]) != e.operator.out_shape[1:]:
+        raise NotImplementedError(f"without input channels its output has shape {tuple(result.shape)}")
     value = result[(0, *rest)].item()
     assert isinstance(value, (int, float, complex))
     return value

@@ -42,8 +42,9 @@ def evaluate(
         channels = operator.channels(out_ch)
     table = [[axis.reads(o) for o in outs] for axis, outs in zip(operator.axes, outputs, strict=True)]
     shape = tuple(len(outs) for outs in outputs)
-    image = wide(x[n])
-    total = np.full(shape, -np.inf if operator.combine == "max" else 0, dtype=image.dtype)
+    image = x[n]
+    dtype = wide(image[:0]).dtype
+    total = np.full(shape, -np.inf if operator.combine == "max" else 0, dtype=dtype)
     with np.errstate(all="ignore"):
         for tap in itertools.product(*(range(taps) for taps in operator.kernel)):
             gather = [_column(rows, t) for rows, t in zip(table, tap, strict=True)]
@@ -52,9 +53,9 @@ def evaluate(
             inside = exists & _outer([known for _, _, known in gather])
             for channel in channels:
                 if not image[channel].size:
-                    values = np.full(shape, pad_value, dtype=image.dtype)
+                    values = np.full(shape, pad_value, dtype=dtype)
                 else:
-                    values = np.where(inside, image[channel][indices], pad_value)
+                    values = np.where(inside, wide(image[channel][indices]), pad_value)
                 if operator.combine == "max":
                     total = np.where(inside, _greater(total, values), total)
                     continue

@@ -170,7 +170,7 @@ function build() {
   app.append(help, element("div", { class: "controls" }, play, slider, where),
     element("div", { class: "layout" },
       element("div", { class: "channels" }, ...model.channels.map((_, i) => buildChannel(i))),
-      element("div", { class: "result" }, buildOutputs(), element("h2", { style: "margin-top:18px" }, "addition"), addition)),
+      element("div", { class: "result" }, buildOutputs(), element("h2", {}, model.combine === "max" ? "maximum" : "addition"), addition)),
     feeds, arithmetic);
 }
 

@@ -69,7 +69,7 @@ def _columns(view: View) -> Columns:
 
     def widest(width: float, which: str) -> float:
         grids = [getattr(plane, which) for plane in planes]
-        return max(gp.measure(0, 0, g.rows, g.columns, width).right for g in grids)
+        return max((gp.measure(0, 0, g.rows, g.columns, width).right for g in grids), default=60.0)
 
     left = 16 + 24.0
     weight = left + widest(cell_x, "input") + 44

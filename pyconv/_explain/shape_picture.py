@@ -23,12 +23,12 @@ def draw(e: ShapeExplanation, theme: str = "auto") -> str:
     canvas.text(LEFT, 48, f"kernel {kernel} \u00b7 {settings}", "subtitle")
     y = 76.0
     for name, axis in zip(axis_names(e.operator.rank), e.axes, strict=True):
-        y = _axis(canvas, name, axis, y)
+        y = _axis(canvas, name, axis, y, "" if e.operator.combine == "max" else "0")
     return canvas.svg(title, str(e), theme)
 
 
-def _axis(canvas: Canvas, name: str, axis: SlidingAxis, y: float) -> float:
-    """One axis from `y` downwards; returns where the next one may start."""
+def _axis(canvas: Canvas, name: str, axis: SlidingAxis, y: float, filling: str) -> float:
+    """One axis from `y` downwards, padding shown as `filling`; returns where the next one may start."""
     out = str(axis.out) if axis.out else "none"
     canvas.text(LEFT, y, f"{name}: {axis.size} \u2192 {out}", "head")
     box = gp.measure(LEFT, y + 28, (0,), _positions(axis), CELL_WIDTH)
@@ -40,7 +40,7 @@ def _axis(canvas: Canvas, name: str, axis: SlidingAxis, y: float) -> float:
         inside = 0 <= position < axis.size
         role = "lost" if axis.out and position in lost else "plain" if inside else "padding"
         canvas.box(x + 1, box.y + 1, width - 2, gp.CELL - 2, role)
-        mark = "\u00d7" if role == "lost" else "" if inside else "0"
+        mark = "\u00d7" if role == "lost" else "" if inside else filling
         canvas.text(x + width / 2, box.middle + 4.3, mark, "faint", anchor="middle")
     gp.draw_indices(canvas, box, rows=False)
     y = _windows(canvas, axis, box)

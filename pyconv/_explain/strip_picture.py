@@ -35,16 +35,8 @@ def _cell_width(view: View) -> float:
         if getattr(plane, which) is not None
         for text in gp.grid_texts(getattr(plane, which), view.formats[key])
     ]
-    words = [text_width(word, "word") + 8 for word in _words(view).values()]
+    words = [text_width(word, "word") + 8 for word in view.words.values()]
     return max(gp.cell_width(texts), *words, 0)
-
-
-def _words(view: View) -> dict[int, str]:
-    """The label under each shown input element; none in the padding."""
-    labels = view.explanation.labels
-    if labels is None:
-        return {}
-    return {p: labels[p] for p in view.positions[-1] if p is not None and 0 <= p < len(labels)}
 
 
 def _channel(
@@ -59,10 +51,10 @@ def _channel(
     gp.frame_used(canvas, box, plane.input)
     canvas.text(16, box.middle + 4.5, f"channel {channel.channel}", "head")
     y = box.bottom + 5
-    for position, word in _words(view).items():
+    for position, word in view.words.items():
         left, _, cell, _ = box.place(0, position)
         canvas.text(left + cell / 2, y + 11, word, "word", anchor="middle")
-    y += 18 if _words(view) else 0
+    y += 18 if view.words else 0
     middle, right = box.middle, box.right
     if plane.weight:
         weight = _under(view, plane.weight, box, y)

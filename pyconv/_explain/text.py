@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from .explanation import Explanation, _spot
 from .numbers import Formatter
 from .view import Cell, ChannelView, Grid, Plane, View
 
 GAP = "..."
+MOST_COLUMNS = 110  # a wider text is drawn again around the window only
 
 
 def render(explanation: Explanation) -> str:
     """The whole explanation as lines of text."""
-    view = View(explanation)
+    text = _render(View(explanation))
+    if max(map(len, text.splitlines()[2:])) > MOST_COLUMNS:
+        text = _render(View(explanation, tight=True))
+    return text
+
+
+def _render(view: View) -> str:
     blocks = [_head(view)]
     draw = _strip if view.rank == 1 else _planes
     blocks += [[_channel_title(view, channel), *draw(view, channel)] for channel in view.channels]
@@ -36,13 +45,18 @@ def _channel_title(view: View, channel: ChannelView) -> str:
     return f"{f'input channel {channel.channel} ({extent})':40}{legend}"
 
 
-def _input_cell(cell: Cell | None, show: Formatter, width: int) -> str:
+def _flagged(view: View) -> bool:
+    """Whether cells need room for a sign: padding or the maximum."""
+    return view.operator.combine == "max" or any(any(axis.border) for axis in view.operator.axes)
+
+
+def _input_cell(cell: Cell | None, show: Formatter, width: int, *, flagged: bool) -> str:
     """One input number: in brackets under the window, with a dot in the padding."""
     if cell is None:
-        return GAP.rjust(width)
-    flag = "*" if cell.winner else "." if cell.padding else " "
+        return GAP.rjust(width - 1) + " "
+    flag = ("*" if cell.winner else "." if cell.padding else " ") if flagged else ""
     left, right = "[]" if cell.used else "  "
-    return f"{left}{flag}{show(cell.value).rjust(width - 3)}{right}"
+    return f"{left}{flag}{show(cell.value).rjust(width - 2 - len(flag))}{right}"
 
 
 def _label(label: int | None) -> str:
@@ -57,36 +71,29 @@ def _strip(view: View, channel: ChannelView) -> list[str]:
     """A 1-D channel: weights and products stand under the input elements they belong to."""
     plane = channel.planes[0]
     show_x, show_w, show_sum = (view.formats[key] for key in ("x", "w", "sum"))
+    positions, words, flagged = plane.input.columns, view.words, _flagged(view)
     tap_at = {read.position: read.tap for read in view.reads[0]}
-    labels = view.explanation.labels or ()
-    words = {p: labels[s] for p in plane.input.columns if p is not None and labels
-             and (s := view.operator.axes[0].source(p)) is not None}  # fmt: skip
-    width = 3 + max(
-        _widest(plane.input, show_x), _widest(plane.weight, show_w), _widest(plane.product, show_sum),
-        *(len(_label(p)) for p in plane.input.columns), *map(len, words.values()),
-    )  # fmt: skip
+    numbers = [_widest(plane.input, show_x), _widest(plane.weight, show_w), _widest(plane.product, show_sum)]
+    width = 2 + flagged + max(*numbers, *(len(_label(p)) for p in positions), *map(len, words.values()), 0)
 
-    def under(grid: Grid, show: Formatter) -> str:
-        row = ""
-        for position in plane.input.columns:
-            tap = None if position is None else tap_at.get(position)
-            cell = grid.cell(0, tap)
-            row += (show(cell.value) if cell else "").rjust(width - 1) + " "
-        return row
+    def line(name: str, texts: Iterable[str]) -> str:
+        return f"{name:9}" + "".join(text.rjust(width - 1) + " " for text in texts)
 
-    lines = ["index    " + "".join(_label(p).rjust(width - 1) + " " for p in plane.input.columns)]
-    cells = (_input_cell(plane.input.cell(0, p), show_x, width) for p in plane.input.columns)
+    def under(grid: Grid, show: Formatter) -> Iterator[str]:
+        for position in positions:
+            cell = grid.cell(0, None if position is None else tap_at.get(position))
+            yield show(cell.value) if cell else ""
+
+    lines = [line("index", map(_label, positions))]
+    cells = (_input_cell(plane.input.cell(0, p), show_x, width, flagged=flagged) for p in positions)
     lines.append("input    " + "".join(cells))
     if words:
-        lines.append(
-            " " * 9 + "".join(words.get(p or 0, "").rjust(width - 1) + " " for p in plane.input.columns)
-        )
-    total = f"{_verb(view)} {show_sum(channel.total)}"
+        lines.append(line("", ("" if p is None else words.get(p, "") for p in positions)))
     if plane.weight:
-        lines.append("x weight " + under(plane.weight, show_w))
-        lines.append("= product" + under(plane.product, show_sum))
-    lines[-1] = f"{lines[-1].rstrip():{9 + width * len(plane.input.columns)}}  {_more(view, channel)}{total}"
-    return lines
+        lines.append(line("x weight", under(plane.weight, show_w)))
+        lines.append(line("= product", under(plane.product, show_sum)))
+    total = f"{_more(view, channel)}{_verb(view)} {show_sum(channel.total)}"
+    return [*lines[:-1], f"{lines[-1].rstrip()}   {total}"]
 
 
 def _planes(view: View, channel: ChannelView) -> list[str]:
@@ -106,10 +113,9 @@ def _planes(view: View, channel: ChannelView) -> list[str]:
 
 def _plane(view: View, plane: Plane) -> list[str]:
     show_x, show_w, show_sum = (view.formats[key] for key in ("x", "w", "sum"))
-    blocks = [_grid_lines(plane.input, show_x, headed=True)]
+    blocks = [_input_lines(plane.input, show_x, flagged=_flagged(view))]
     if plane.weight:
-        blocks.append(_grid_lines(plane.weight, show_w, headed=False))
-        blocks.append(_grid_lines(plane.product, show_sum, headed=False))
+        blocks += [_grid_lines(plane.weight, show_w), _grid_lines(plane.product, show_sum)]
     titles = ["input", "weight", "products"]
     height = max(map(len, blocks))
     result = [""] * height
@@ -126,17 +132,20 @@ def _plane(view: View, plane: Plane) -> list[str]:
     return result
 
 
-def _grid_lines(grid: Grid, show: Formatter, *, headed: bool) -> list[str]:
-    """A grid as lines; with `headed` the indices of rows and columns stand around it."""
-    cells = max(_widest(grid, show), *(len(_label(c)) for c in grid.columns) if headed else (1,))
-    if not headed:
-        return [" ".join(_plain_cell(grid, r, c, show, cells) for c in grid.columns) for r in grid.rows]
-    width = cells + 3
+def _grid_lines(grid: Grid, show: Formatter) -> list[str]:
+    """Weights or products as lines."""
+    width = _widest(grid, show)
+    return [" ".join(_plain_cell(grid, r, c, show, width) for c in grid.columns) for r in grid.rows]
+
+
+def _input_lines(grid: Grid, show: Formatter, *, flagged: bool) -> list[str]:
+    """The input as lines, with the indices of rows and columns around it."""
+    width = 2 + flagged + max(_widest(grid, show), *(len(_label(c)) for c in grid.columns), 0)
     side = max(len(_label(row)) for row in grid.rows)
     lines = [" " * (side + 1) + "".join(_label(c).rjust(width - 1) + " " for c in grid.columns)]
     for row in grid.rows:
-        numbers = "".join(_input_cell(grid.cell(row, column), show, width) for column in grid.columns)
-        lines.append(f"{_label(row):>{side}} {numbers}")
+        cells = (_input_cell(grid.cell(row, c), show, width, flagged=flagged) for c in grid.columns)
+        lines.append(f"{_label(row):>{side}} {''.join(cells)}")
     return lines
 
 

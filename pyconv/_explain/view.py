@@ -68,10 +68,13 @@ class ChannelView:
     hidden_total: Number
 
 
-def shown(first: int, end: int, wanted: Sequence[int], limit: int, margin: int = 1) -> Labels:
+def shown(
+    first: int, end: int, wanted: Sequence[int], limit: int, margin: int = 1, whole: int | None = None
+) -> Labels:
     """The members of ``range(first, end)`` to show, None for each gap.
 
-    All of them if they are at most `limit`, else `wanted` and up to `margin` neighbours on each side.
+    All of them if they are at most `whole` (by default `limit`), else `wanted`, cut inside beyond `limit`,
+    and up to `margin` neighbours on each side.
 
     >>> shown(0, 5, [1], 8)
     (0, 1, 2, 3, 4)
@@ -79,13 +82,15 @@ def shown(first: int, end: int, wanted: Sequence[int], limit: int, margin: int =
     (None, 49, 50, 51, 52, None)
     >>> shown(-2, 100, [-2, 40, 82], 8)
     (-2, None, 40, None, 82, None)
+    >>> shown(0, 20, range(20), 8)
+    (0, 1, 2, None, 17, 18, 19)
     """
-    if end - first <= limit:
+    if end - first <= (limit if whole is None else whole):
         return tuple(range(first, end))
     members = sorted(set(wanted))
     if len(members) > limit:
-        half = limit // 2
-        members = members[: limit - half] + members[len(members) - half :]
+        half = max(limit * 3 // 8, 2)
+        members = members[:half] + members[-half:]
     elif members and members[-1] - members[0] < limit:
         margin = min(margin, (limit - (members[-1] - members[0] + 1)) // 2)
         members = list(range(max(members[0] - margin, first), min(members[-1] + margin + 1, end)))
@@ -100,13 +105,15 @@ def shown(first: int, end: int, wanted: Sequence[int], limit: int, margin: int =
 
 
 class View:
-    """The shown part of an explanation."""
+    """The shown part of an explanation; `tight` leaves out all but the window and its neighbours."""
 
-    def __init__(self, explanation: Explanation) -> None:
+    def __init__(self, explanation: Explanation, *, tight: bool = False) -> None:
         self.explanation = explanation
         self.operator = explanation.operator
         self.rank = self.operator.rank
         self.limit = MOST_CELLS[self.rank]
+        self.whole = 0 if tight else self.limit
+        self.margin = 1 if tight else MARGIN[self.rank]
         self.reads = self.operator.reads(explanation.at[2:])
         self.positions = tuple(map(self._positions, self.operator.axes, self.reads))
         self.taps = tuple(map(self._taps, self.operator.axes, self.reads, self.positions))
@@ -114,12 +121,21 @@ class View:
     def _positions(self, axis: Axis, reads: tuple[Read, ...]) -> Labels:
         begin, end = axis.border
         wanted = [read.position for read in reads]
-        return shown(-begin, axis.size + end, wanted, self.limit, MARGIN[self.rank])
+        return shown(-begin, axis.size + end, wanted, self.limit, self.margin, self.whole)
 
     def _taps(self, axis: Axis, reads: tuple[Read, ...], positions: Labels) -> Labels:
         if axis.taps <= self.limit:
             return tuple(range(axis.taps))
-        return shown(0, axis.taps, [read.tap for read in reads if read.position in positions], self.limit)
+        wanted = [read.tap for read in reads if read.position in positions]
+        return shown(0, axis.taps, wanted, self.limit, margin=0)
+
+    @cached_property
+    def words(self) -> dict[int, str]:
+        """The label of each shown element of a 1-D input; the padding has none."""
+        labels = self.explanation.labels
+        if labels is None:
+            return {}
+        return {p: labels[p] for p in self.positions[-1] if p is not None and 0 <= p < len(labels)}
 
     @cached_property
     def channels(self) -> tuple[ChannelView, ...]:
