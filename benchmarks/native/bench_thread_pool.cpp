@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <thread>
 #include <vector>
 
@@ -117,9 +118,10 @@ void costs() {
   }
 }
 
-void work_table(const char* title, double per_us, int samples, int threads) {
+void work_table(const char* title, double per_us, int samples, int threads,
+                std::initializer_list<int> sizes_us) {
   print_head(title);
-  for (int work_us : {20, 50, 100, 300, 1000}) {
+  for (int work_us : sizes_us) {
     for (int gap : {0, 1000}) {
       const long rounds = static_cast<long>(work_us * per_us);
       const int chunks = 16 * threads;
@@ -158,7 +160,7 @@ void beside_hogs(double per_us) {
   for (int cpu : {-1, 1}) {
     const pid_t hog = start_hog(cpu);
     usleep(100000);
-    work_table(cpu < 0 ? "beside a hog" : "beside a hog pinned to CPU 1", per_us, 400, 2);
+    work_table(cpu < 0 ? "beside a hog" : "beside a hog pinned to CPU 1", per_us, 1500, 2, {100, 300, 1000});
     kill(hog, SIGKILL);
     waitpid(hog, nullptr, 0);
   }
@@ -174,6 +176,6 @@ int main(int argc, char** argv) {
   };
   const double per_us = rounds_per_us();
   if (wanted("cost")) costs();
-  if (wanted("scaling")) work_table("scaling on a quiet machine", per_us, 500, 2);
+  if (wanted("scaling")) work_table("scaling on a quiet machine", per_us, 500, 2, {20, 50, 100, 300, 1000});
   if (wanted("hog")) beside_hogs(per_us);
 }

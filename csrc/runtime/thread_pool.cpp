@@ -21,8 +21,8 @@ using std::chrono::steady_clock;
 constexpr int kMaxWorkers = 1023;
 
 // Tuned on a two-core virtual machine, docs/decisions/0002-thread-pool.md has the figures.
-constexpr microseconds kWorkerSpin{50};  // an idle worker waits this long for the next call before it sleeps
-constexpr microseconds kJoinSpin{30};    // the join waits at least this long for the last chunk
+constexpr microseconds kWorkerSpin{100};  // an idle worker waits this long for the next call before it sleeps
+constexpr microseconds kJoinSpin{30};     // the join waits at least this long for the last chunk
 constexpr microseconds kLongestSpin{100};  // and sleeps rather than spin longer than this
 constexpr double kWakeWorthUs = 70;        // less serial work than this is done sooner without waking anybody
 
@@ -95,7 +95,7 @@ class Pool {
   };
   static void worker_main(void* assignment);
   bool take_seat(std::uint64_t* last_job);
-  void await_seat(Worker& self, std::uint64_t* last_job);
+  void await_seat(Worker& self, std::uint64_t* last_job, steady_clock::duration spin);
   static void settle(Worker& self);
   void leave();
 
@@ -205,19 +205,21 @@ void Pool::compute() noexcept {
 
 void Pool::join(std::uint32_t entered, steady_clock::duration chunk_time) {
   const auto all_left = [&] { return left_.load(std::memory_order_acquire) == entered; };
-  const auto patience = std::max<steady_clock::duration>(2 * chunk_time, kJoinSpin);
-  if (spin_until(std::min<steady_clock::duration>(patience, kLongestSpin), all_left)) return;
-  caller_sleeps_.store(
-      true);  // seq_cst against left_: either leave() sees it, or the load below sees the leaver
-  bool overdue = patience <= kLongestSpin;
+  const auto patience = std::max<steady_clock::duration>(chunk_time, kJoinSpin);
+  const auto spin = std::min<steady_clock::duration>(patience, kLongestSpin);
+  if (spin_until(spin, all_left)) return;
+  // seq_cst against left_: either leave() sees the flag, or the load below sees the leaver.
+  caller_sleeps_.store(true);
+  auto rest = patience - spin;
   for (std::uint32_t left = left_.load(); left != entered; left = left_.load()) {
+    const bool overdue = rest == rest.zero() || !os::futex_wait_for(left_, left, rest);
     if (overdue) pull_straggler();
-    overdue = !os::futex_wait_for(left_, left, patience);
+    rest = patience;
   }
   caller_sleeps_.store(false, std::memory_order_relaxed);
 }
 
-// A worker that needs much longer than a chunk has lost its CPU to another process, which keeps it for a time
+// A worker that needs longer than a chunk has lost its CPU to another process, which keeps it for a time
 // slice (4 ms here). The caller's CPU is about to idle: move one such worker there.
 void Pool::pull_straggler() {
   os::CpuSet cpus;
@@ -250,13 +252,18 @@ void Pool::worker_main(void* raw) {
   self.thread = os::this_thread();
   widen(self.thread);  // a thread starts with the mask of whoever started it
   std::uint64_t last_job = 0;
+  steady_clock::duration spin = kWorkerSpin;
   for (;;) {
-    pool.await_seat(self, &last_job);
+    pool.await_seat(self, &last_job, spin);
     pool.wake_below(assignment.index);
     if (!pool.source_->exhausted()) pool.compute();
     pool.leave();
+    spin = kWorkerSpin;
     std::uint32_t computing = kComputing;
-    if (!self.state.compare_exchange_strong(computing, kAwake)) settle(self);
+    if (!self.state.compare_exchange_strong(computing, kAwake)) {
+      settle(self);
+      spin = spin.zero();  // we were moved to the caller's CPU: make room for it
+    }
   }
 }
 
@@ -271,8 +278,8 @@ bool Pool::take_seat(std::uint64_t* last_job) {
   return false;
 }
 
-void Pool::await_seat(Worker& self, std::uint64_t* last_job) {
-  while (!spin_until(kWorkerSpin, [&] { return take_seat(last_job); })) {
+void Pool::await_seat(Worker& self, std::uint64_t* last_job, steady_clock::duration spin) {
+  for (; !spin_until(spin, [&] { return take_seat(last_job); }); spin = kWorkerSpin) {
     // seq_cst on both sides: either we see the new job here, or its caller sees that we are parked.
     self.state.store(kParked);
     const bool seated = take_seat(last_job);

@@ -1,7 +1,6 @@
-// Two kinds of block. Up to 512 KB: powers of two from malloc. Above: an arena, always kMaxScratchPerThread
-// of address space of which only what a borrower touches becomes resident, so that any idle arena serves any
-// request and 10,000 different sizes leave no more behind than the largest of them. Beyond that (no
-// algorithm's plan asks for it) a mapping of its own, not kept.
+// Two kinds of block. Up to 512 KB: powers of two from malloc. Above: an arena, always 64 MB of address space
+// of which only what borrowers touch becomes resident, so that any idle arena serves any request and 10,000
+// different sizes leave no more behind than the largest of them. Beyond 64 MB a mapping of its own, not kept.
 #include "runtime/workspace.h"
 
 #include <cstdint>
@@ -33,12 +32,15 @@ using Memory = ScratchBlock::Memory;
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kSmallest = 4096, kLargestSmall = std::size_t{512} << 10;
+// Scratch stays below kMaxScratchPerThread; the weights that a plain function packs for one call may be
+// larger.
+constexpr std::size_t kArena = std::size_t{64} << 20;
 constexpr int kSmallClasses = 8;  // 4 KB, 8 KB, ... 512 KB
 constexpr int kArenaClass = kSmallClasses, kClasses = kSmallClasses + 1, kUnkept = -1;
 static_assert(kSmallest << (kSmallClasses - 1) == kLargestSmall);
 
 int size_class_of(std::size_t bytes) {
-  if (bytes > kMaxScratchPerThread) return kUnkept;
+  if (bytes > kArena) return kUnkept;
   if (bytes > kLargestSmall) return kArenaClass;
   if (bytes <= kSmallest) return 0;
   return 52 - __builtin_clzll(bytes - 1);  // 4097..8192 has 51 leading zeros
@@ -57,7 +59,7 @@ void guard(const Memory& memory, std::size_t bytes) {
 Memory* make_memory(std::size_t bytes, int size_class) {
   if (bytes > SIZE_MAX / 2) throw std::bad_alloc();
   std::size_t capacity = (bytes + kHugePage - 1) / kHugePage * kHugePage;
-  if (size_class == kArenaClass) capacity = kMaxScratchPerThread;
+  if (size_class == kArenaClass) capacity = kArena;
   if (size_class >= 0 && size_class < kSmallClasses) capacity = kSmallest << size_class;
   auto* memory = new Memory{nullptr, capacity, 0, size_class, nullptr};
   const bool small = capacity <= kLargestSmall;
@@ -77,14 +79,23 @@ void destroy(Memory* memory) {
   delete memory;
 }
 
-// The most recently used piece goes out first: it is the one still in a cache.
 class IdleList {
  public:
-  Memory* take(int size_class) {
+  // Null if there is none. Of small pieces the last one returned: it is the one still in a cache. Of arenas
+  // the smallest that is resident far enough, or else the largest: then the fewest pages become resident in
+  // the end.
+  Memory* take(int size_class, std::size_t bytes) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    Memory* const memory = first_[size_class];
-    if (memory == nullptr) return nullptr;
-    first_[size_class] = memory->next_idle;
+    Memory** best = &first_[size_class];
+    if (*best == nullptr) return nullptr;
+    for (Memory** link = &(*best)->next_idle; size_class == kArenaClass && *link != nullptr;
+         link = &(*link)->next_idle) {
+      const std::size_t candidate = (*link)->resident, chosen = (*best)->resident;
+      const bool fits = candidate >= bytes, chosen_fits = chosen >= bytes;
+      if (fits ? (!chosen_fits || candidate < chosen) : (!chosen_fits && candidate > chosen)) best = link;
+    }
+    Memory* const memory = *best;
+    *best = memory->next_idle;
     idle_bytes_ -= memory->resident;
     return memory;
   }
@@ -112,7 +123,7 @@ class IdleList {
   std::size_t idle_bytes_ = 0;
   // All that one call on every CPU may use, so a steady state is never evicted; what many simultaneous
   // callers leave behind beyond that goes back to the system.
-  const std::size_t cap_ = kMaxScratchPerThread * static_cast<std::size_t>(available_cpus());
+  const std::size_t cap_ = kArena + kMaxScratchPerThread * static_cast<std::size_t>(available_cpus());
 };
 
 // Leaked: workers may still hold a block while the process exits.
@@ -132,7 +143,7 @@ const bool fork_handlers_installed = [] {
 
 ScratchBlock::ScratchBlock(std::size_t bytes) {
   const int size_class = size_class_of(bytes);
-  memory_ = size_class == kUnkept ? nullptr : idle_list().take(size_class);
+  memory_ = size_class == kUnkept ? nullptr : idle_list().take(size_class, bytes);
   if (memory_ == nullptr) memory_ = make_memory(bytes, size_class);
   const std::size_t touched =
       size_class == kArenaClass ? (bytes + kHugePage - 1) / kHugePage * kHugePage : memory_->capacity;

@@ -7,7 +7,7 @@
 
 namespace pyconv {
 
-// Promise 3: scratch of one thread in one call.
+// Promise 3: the scratch of one thread in one call stays below this.
 constexpr std::size_t kMaxScratchPerThread = std::size_t{16} << 20;
 
 // Cache-line aligned; from 1 MB up 2 MB-aligned with huge pages advised. Throws std::bad_alloc.

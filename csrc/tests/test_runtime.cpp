@@ -243,15 +243,26 @@ TEST_CASE("scratch is aligned, writable to its last byte, and distinct while bor
   }
 }
 
-TEST_CASE("scratch is recycled: any arena serves any larger or smaller request") {
-  void* first = nullptr;
+TEST_CASE("scratch is recycled: the arena that fits best is taken, so nothing more becomes resident") {
+  constexpr std::size_t kMb = std::size_t{1} << 20;
+  { const ScratchBlock first(40 * kMb), second(3 * kMb); }
+  const std::size_t idle = idle_scratch_bytes();
+  CHECK(idle >= 44 * kMb);
+  for (std::size_t bytes : {kMb, 40 * kMb, 3 * kMb, 30 * kMb, kMb * 6 / 10}) {
+    INFO(bytes);
+    void* address = nullptr;
+    {
+      const ScratchBlock block(bytes);
+      address = block.data();
+      CHECK(idle_scratch_bytes() < idle);
+    }
+    CHECK(idle_scratch_bytes() == idle);
+    CHECK(ScratchBlock(bytes).data() == address);
+  }
   {
-    const ScratchBlock block(3 << 20);
-    first = block.data();
+    const ScratchBlock small(kMb), large(40 * kMb);  // the small request leaves the large arena alone
   }
-  for (std::size_t bytes : {std::size_t{600} << 10, std::size_t{16} << 20, std::size_t{1} << 20}) {
-    CHECK(ScratchBlock(bytes).data() == first);
-  }
+  CHECK(idle_scratch_bytes() == idle);
 }
 
 TEST_CASE("impossible sizes throw and leave nothing behind") {
@@ -281,7 +292,8 @@ TEST_CASE("resident memory stays flat over 10,000 sizes, and idle scratch below 
   for (int i = 0; i < 10000; ++i) use_one();
   CHECK(resident_bytes() < before + (std::size_t{8} << 20));
 
-  const std::size_t cap = kMaxScratchPerThread * static_cast<std::size_t>(available_cpus());
+  const std::size_t cap =
+      (std::size_t{64} << 20) + kMaxScratchPerThread * static_cast<std::size_t>(available_cpus());
   {
     std::vector<std::unique_ptr<ScratchBlock>> many;
     for (std::size_t i = 0; i < 3 * cap / kMaxScratchPerThread; ++i) {
