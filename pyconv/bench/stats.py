@@ -1,7 +1,6 @@
 """The statistics of one comparison: the 10th percentile, and a bootstrap interval of a ratio of two.
 
-p10 and not the mean: on a shared machine the disturbances only ever add time. Samples taken in the
-same round belong together, so rounds are resampled, not samples.
+p10 and not the mean: on a shared machine the disturbances only ever add time.
 """
 
 from __future__ import annotations
@@ -29,15 +28,19 @@ def p10(seconds: NDArray[np.float64]) -> float:
 
 
 def speedup(subject: NDArray[np.float64], rival: NDArray[np.float64], seed: int = 0) -> Ratio:
-    """How many times faster `subject` is than `rival`; both were sampled in the same rounds."""
-    if subject.shape != rival.shape or subject.ndim != 1 or subject.size == 0:
-        raise ValueError(f"both sides need the same rounds; got shapes {subject.shape} and {rival.shape}")
-    rounds = np.random.default_rng(seed).integers(subject.size, size=(RESAMPLES, subject.size))
-    resampled = np.percentile(rival[rounds], PERCENTILE, axis=1) / np.percentile(
-        subject[rounds], PERCENTILE, axis=1
-    )
+    """How many times faster `subject` is than `rival`; a slow contestant may have fewer samples."""
+    if subject.size == 0 or rival.size == 0:
+        raise ValueError(f"both sides need samples; got {subject.size} and {rival.size}")
+    rng = np.random.default_rng(seed)
+    resampled = _resampled(rival, rng) / _resampled(subject, rng)
     low, high = np.percentile(resampled, (2.5, 97.5))
     return Ratio(p10(rival) / p10(subject), float(low), float(high))
+
+
+def _resampled(seconds: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """p10 of each of RESAMPLES draws with replacement."""
+    drawn = rng.integers(seconds.size, size=(RESAMPLES, seconds.size))
+    return np.asarray(np.percentile(seconds[drawn], PERCENTILE, axis=1))
 
 
 def geometric_mean(values: list[float]) -> float:
