@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyconv.testing import assert_conv_close
+from pyconv.testing import assert_conv_close, explain_diff
 
 RNG = np.random.default_rng(11)
 X = RNG.standard_normal((2, 4, 9, 8)).astype(np.float32)
@@ -48,6 +48,32 @@ def test_the_mistake_is_named(mistake):
         assert_conv_close(MISTAKES[mistake].astype(np.float32), None, X, W, B, padding=1)
     hints = [line for line in str(caught.value).splitlines() if line.startswith("Hint: ")]
     assert mistake in hints[0]
+
+
+def test_another_layout_is_named_whether_or_not_the_shape_tells():
+    wrong = np.moveaxis(conv(), 1, -1)
+    assert "in the order (0, 2, 3, 1)" in explain_diff(wrong, None, X, W, B, padding=1)
+    square = np.random.default_rng(2).standard_normal((2, 4, 7, 7)).astype(np.float32)
+    right = torch.nn.functional.conv2d(*map(torch.from_numpy, (square, W, B)), padding=1).numpy()
+    report = explain_diff(right.swapaxes(2, 3).copy(), None, square, W, B, padding=1)
+    assert "in the order (0, 1, 3, 2)" in report
+
+
+def test_the_worst_element_is_explained():
+    """Its products stand in the report, whatever the layout of the result."""
+    wrong = conv()
+    wrong[1, 2, 3, 4] += 1
+    spot = f"output[1, 2, 3, 4] = {conv()[1, 2, 3, 4]:.2f}"
+    assert spot in explain_diff(wrong, None, X, W, B, padding=1)
+    assert spot not in explain_diff(wrong, None, X, W, B, padding=1, terms=False)
+    moved = [np.moveaxis(array, 1, -1) for array in (wrong, X)]
+    report = explain_diff(
+        moved[0], None, moved[1], W, B, padding=1, data_format="channels_last", activation="relu"
+    )
+    assert "(before activation)" in report
+    assert "conv2d  output[" in report
+    single = explain_diff(wrong[1], None, X[1], W, B, padding=1)
+    assert "output[0, 2, 3, 4]" in single
 
 
 def test_noise_gets_no_wrong_name():

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ._bounds import bound_of
 from ._definition import Array, Definition, define
-from ._hints import hints
+from ._hints import hints, permuted
 
 MISMATCHES_SHOWN = 5
 
@@ -84,7 +84,7 @@ def assert_conv_close(
     """
     __tracebackhide__ = True
     comparison = (actual, desired, input, weight, bias, *args)
-    difference = explain_diff(*comparison, dtype=dtype, algorithm=algorithm, **kwargs)
+    difference = explain_diff(*comparison, dtype=dtype, algorithm=algorithm, terms=verbose, **kwargs)
     if not difference:
         return
     kind = np.asarray(actual).dtype if dtype is None else np.dtype(dtype)
@@ -106,6 +106,7 @@ def explain_diff(
     *args: Any,
     dtype: npt.DTypeLike | None = None,
     algorithm: str = "highest",
+    terms: bool = True,
     **kwargs: Any,
 ) -> str:
     """Say where a result is not the convolution of `input` and `weight`, and which mistake it looks like.
@@ -114,6 +115,8 @@ def explain_diff(
     ----------
     actual, desired, input, weight, bias, *args, dtype, algorithm, **kwargs
         As for :func:`assert_conv_close`, which raises with this text.
+    terms : bool, optional
+        Append the products that the worst element is the sum of, as :func:`pyconv.explain` prints them.
 
     Returns
     -------
@@ -129,7 +132,7 @@ def explain_diff(
     >>> w, b = np.ones((1, 1, 3), np.float32), np.ones(1, np.float32)
     >>> explain_diff(np.float32([[[4, 7, 10, 13]]]), None, x, w, b)
     ''
-    >>> print(explain_diff(np.float32([[[3, 6, 9, 12]]]), None, x, w, b))
+    >>> print(explain_diff(np.float32([[[3, 6, 9, 12]]]), None, x, w, b, terms=False))
     Mismatched elements: 4 / 4 (100%)
     Mismatch at indices:
      [0, 0, 0]: 3.0 (ACTUAL), 4.0 (DESIRED)
@@ -146,9 +149,11 @@ def explain_diff(
     expected = definition.result() if desired is None else np.asarray(desired)
     for name, array in (("actual", result), ("desired", expected)):
         if array.shape != definition.result_shape:
-            return (
+            text = (
                 f"(shapes of {name} and of the convolution differ)\n {array.shape}, {definition.result_shape}"
             )
+            layout = permuted(array, definition)
+            return f"{text}\nHint: {layout}" if layout else text
     # The reference rounds as well: for a float64 result that is as much again.
     bound = bound_of(definition, kind, algorithm) + bound_of(definition, np.dtype(np.float64))
     bound = definition.in_callers_format(bound)
@@ -156,9 +161,34 @@ def explain_diff(
     wrong: Array = ~((error <= bound) | (error == 0))  # the bound is NaN where the sum is
     if not np.any(wrong):
         return ""
-    lines = _report(result, expected, error, bound, wrong, definition)
+    worst = _worst(error, bound, wrong)
+    lines = _report(result, expected, error, bound, wrong, worst, definition)
     lines += [f"Hint: {hint}" for hint in hints(result, wrong, bound, definition)]
+    lines += ["", _explained(worst, definition)] if terms else []
     return "\n".join(lines)
+
+
+def _worst(error: Array, bound: Array, wrong: Array) -> tuple[int, ...]:
+    """The index of the wrong element that is off by the largest multiple of its bound."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        units = np.where(wrong, np.nan_to_num(error / bound, nan=np.inf, posinf=np.inf), -1.0)
+    return tuple(int(i) for i in np.unravel_index(np.argmax(units), units.shape))
+
+
+def _explained(worst: tuple[int, ...], definition: Definition) -> str:
+    """The products behind one element of the right result."""
+    from pyconv._explain import explain
+
+    at = worst if definition.batched else (0, *worst)
+    at = (at[0], at[-1], *at[1:-1]) if definition.channels_last else at
+    explanation = explain(
+        definition.input, definition.weight, definition.bias, definition.stride, definition.padding,
+        definition.dilation, definition.groups, padding_mode=definition.padding_mode, at=at,
+    )  # fmt: skip
+    after = [] if definition.residual is None else ["residual"]
+    after += [] if definition.bounds == (-np.inf, np.inf) else ["activation"]
+    note = f" (before {' and '.join(after)})" if after else ""
+    return f"The worst element by definition, channels first{note}:\n{explanation}"
 
 
 def _error(actual: Array, desired: Array) -> Array:
@@ -170,7 +200,13 @@ def _error(actual: Array, desired: Array) -> Array:
 
 
 def _report(
-    actual: Array, desired: Array, error: Array, bound: Array, wrong: Array, definition: Definition
+    actual: Array,
+    desired: Array,
+    error: Array,
+    bound: Array,
+    wrong: Array,
+    worst: tuple[int, ...],
+    definition: Definition,
 ) -> list[str]:
     indices = np.argwhere(wrong)
     percent = 100 * len(indices) / wrong.size
@@ -183,10 +219,9 @@ def _report(
         at = tuple(index)
         lines.append(f" {_listed(at)}: {actual[at]} (ACTUAL), {desired[at]} (DESIRED)")
     with np.errstate(divide="ignore", invalid="ignore"):
-        units = np.where(wrong, np.nan_to_num(error / bound, nan=np.inf, posinf=np.inf), -1.0)
-    worst = tuple(np.unravel_index(np.argmax(units), units.shape))
+        units = np.nan_to_num(error[worst] / bound[worst], nan=np.inf, posinf=np.inf)
     lines.append(
-        f"Worst element: {_listed(worst)}, off by {error[worst]:.3g} = {units[worst]:.3g} times "
+        f"Worst element: {_listed(worst)}, off by {error[worst]:.3g} = {units:.3g} times "
         f"its bound of {bound[worst]:.3g}"
     )
     wrong_positions = definition.from_callers_format(wrong)

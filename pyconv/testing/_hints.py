@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 
@@ -23,10 +24,15 @@ def hints(actual: Array, wrong: Array, bound: Array, definition: Definition) -> 
             if altered is not None and _fits(actual, altered, bound):
                 yield f"this is the result {description}"
                 return
-        for found in (_pad_value(actual, definition, bound), _shift(actual, definition, bound)):
-            if found:
-                yield found
-                return
+        with np.errstate(invalid="ignore"):
+            found = (
+                _pad_value(actual, definition, bound)
+                or _shift(actual, definition, bound)
+                or permuted(actual, definition)
+            )
+        if found:
+            yield found
+            return
         if _fits_rounded_inputs(actual, definition, bound):
             yield "errors of this size come from inputs rounded to TF32 or float16: compute in full precision"
             return
@@ -124,6 +130,22 @@ MISTAKES: tuple[tuple[str, Callable[[Definition], Definition | None]], ...] = (
     ),
     ("with the input channels of the groups interleaved", _channels_interleaved),
 )
+
+
+def permuted(actual: Array, definition: Definition) -> str | None:
+    """Whether `actual` is the right result with its dimensions in another order."""
+    right = definition.result()
+    if actual.ndim != right.ndim:
+        return None
+    scale = np.abs(right[np.isfinite(right)]).max(initial=0)
+    for order in permutations(range(right.ndim)):
+        moved = np.transpose(right, order)
+        if order == tuple(range(right.ndim)) or moved.shape != actual.shape:
+            continue
+        # No bound can be taken over to another order; a layout is wrong by far more than any rounding.
+        if np.allclose(actual, moved, rtol=1e-3, atol=1e-3 * scale, equal_nan=True):
+            return f"this is the right result with its dimensions in the order {order}: which layout is it?"
+    return None
 
 
 def _pad_value(actual: Array, definition: Definition, bound: Array) -> str | None:
