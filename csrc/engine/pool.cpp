@@ -50,7 +50,7 @@ bool has_dense_rows(const PoolRequest& r, int lanes) {
 
 PoolPath choose_path(const PoolRequest& r) {
   const bool f32 = r.problem.dtype == DType::kFloat32;
-  const int lanes = f32 ? r.table->pool_f32.lanes : r.table->pool_f64.lanes;
+  const int lanes = f32 ? r.table->pool->f32.lanes : r.table->pool->f64.lanes;
   if (r.problem.return_indices && !index_fits_lanes(r.problem)) return PoolPath::kElements;
   if (!has_unit_channels(r)) return PoolPath::kLines;
   return has_dense_rows(r, lanes) ? PoolPath::kDenseLines : PoolPath::kPixels;
@@ -64,13 +64,25 @@ Index planes_of(const PoolPlan& plan) {
 
 template <class T>
 PoolFn<T> kernel_of(const PoolPlan& plan) {
-  const PoolKernels<T>& k = pool_kernels<T>(*plan.request.table);
+  const PoolKernels<T>& k = pool_kernels<T>(*plan.request.table->pool);
   const PoolProblem& p = plan.request.problem;
   if (plan.path == PoolPath::kElements) return k.argmax_any;
   const bool pixels = plan.path == PoolPath::kPixels;
   if (p.return_indices) return pixels ? k.argmax_pixels : k.argmax_lines;
   if (p.kind == PoolKind::kMax) return pixels ? k.max_pixels : k.max_lines;
   return pixels ? k.average_pixels : k.average_lines;
+}
+
+// How far ahead of a window's rows to prefetch: some whole rows, at least kPrefetchBytes. Pays where rows are
+// short and the input comes from beyond L2.
+constexpr Index kPrefetchBytes = 3072, kPrefetchFrom = 512 * 1024;
+
+Index prefetch_distance(const PoolPlan& plan, Index element_bytes) {
+  const PoolProblem& p = plan.request.problem;
+  const Index step = p.stride[kH] * plan.request.in_strides.spatial[kH] * element_bytes;
+  const Index image = p.channels * p.in.product() * element_bytes;
+  if (plan.path != PoolPath::kLines || p.out[kH] == 1 || step <= 0 || image < kPrefetchFrom) return 0;
+  return ceil_div(kPrefetchBytes, step) * step / element_bytes;
 }
 
 template <class T>
@@ -89,6 +101,7 @@ PoolArgs<T> arguments(const PoolPlan& plan, const void* in, void* out, Index* in
   const bool dense = plan.path == PoolPath::kDenseLines;
   a.channels = dense || plan.path == PoolPath::kPixels ? 1 : p.channels;
   a.inner = dense ? p.channels : 1;
+  a.prefetch = prefetch_distance(plan, sizeof(T));
   a.channel_begin = 0, a.channel_end = p.channels;
   return a;
 }

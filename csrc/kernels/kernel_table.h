@@ -94,8 +94,7 @@ struct KernelTable {
   bool fused;        // has fused multiply-add: shares bits with every other fused table
   DenseKernels<float> dense_f32;
   DenseKernels<double> dense_f64;
-  PoolKernels<float> pool_f32;
-  PoolKernels<double> pool_f64;
+  const PoolTable* pool;
   PeakKernels peak;
 };
 
@@ -119,14 +118,6 @@ const DenseKernels<T>& dense_kernels(const KernelTable& table) {
     return table.dense_f32;
   else
     return table.dense_f64;
-}
-
-template <class T>
-const PoolKernels<T>& pool_kernels(const KernelTable& table) {
-  if constexpr (sizeof(T) == 4)
-    return table.pool_f32;
-  else
-    return table.pool_f64;
 }
 
 }  // namespace pyconv

@@ -2,7 +2,7 @@
 // window lie inside the input.
 #pragma once
 
-#include "kernels/kernel_table.h"
+#include "kernels/pool_args.h"
 #include "simd/vec.h"
 
 namespace pyconv {
@@ -69,6 +69,7 @@ template <class T>
 struct WindowRows {
   const T* first;
   Index rows, row_stride, planes, plane_stride;
+  Index ahead;  // elements from these rows to those to prefetch; 0: none
 };
 
 // Walks the (plane, output row) pairs of a part in order.
@@ -109,8 +110,9 @@ struct RowCursor {
     const ActivationStrides& s = a.in_stride;
     const T* first = a.in + image * s.batch + channel * s.channel + FirstPlane() * s.spatial[kD] +
                      FirstRow() * s.spatial[kH] + col * s.spatial[kW];
-    return {first, taps_h.count, s.spatial[kH] * a.dilation[kH], taps_d.count,
-            s.spatial[kD] * a.dilation[kD]};
+    return {
+        first,     taps_h.count, s.spatial[kH] * a.dilation[kH], taps_d.count, s.spatial[kD] * a.dilation[kD],
+        a.prefetch};
   }
   template <class P>
   P* Output(P* base, const ActivationStrides& s, Index col) const {

@@ -63,7 +63,7 @@ void ArgMaxLine(const RowCursor<T>& c, LineScratch<T>& s, Index first_col, Index
         row.first += d * row.plane_stride + h * row.row_stride;
         row.rows = row.planes = 1;
         PrepareLine<MaxOf<T>, T>(c, y, s, 0, row, false);
-        SplitPhases(y, s);
+        if (y.split == LineSplit::kPhases) SplitPhases(y, s);
         const Index row_at = (d * a.dilation[kD] * a.in_size[kH] + h * a.dilation[kH]) * a.in_size[kW];
         ArgMaxRowAnyTaps(y, s, row_at, a.dilation[kW]);
       }
@@ -94,7 +94,7 @@ void ArgMaxLines(const PoolArgs<T>& a) {
     RowCursor<T> c = RowCursor<T>::At(a, a.plane_begin, a.row_begin);
     for (Index line = 0; line < total; ++line, c.Next()) {
       ArgMaxLine(c, s, col, cols, block.taps, one_block, y);
-      CopyOut(s.result, cols, c.Output(a.out, a.out_stride, col), a.out_stride.spatial[kW]);
+      StoreStrided(s.result, cols, c.Output(a.out, a.out_stride, col), a.out_stride.spatial[kW]);
       StoreIndices(c, s, col, cols);
     }
   }

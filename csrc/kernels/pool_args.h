@@ -32,6 +32,9 @@ struct PoolArgs {
   Index col_begin, col_end;
   Index channel_begin, channel_end;
 
+  // Elements ahead of a window's rows to prefetch from while they are read; 0 where everything fits a cache.
+  Index prefetch;
+
   // lines only: every column holds this many neighbouring elements (channels of a small channels-last image,
   // whose rows are then dense; channels == 1). 1 otherwise.
   Index inner;
@@ -50,6 +53,18 @@ struct PoolKernels {
   PoolFn<T> max_pixels, average_pixels, argmax_pixels;
   PoolFn<T> argmax_any;
 };
+
+struct PoolTable {
+  PoolKernels<float> f32;
+  PoolKernels<double> f64;
+};
+template <class T>
+const PoolKernels<T>& pool_kernels(const PoolTable& table) {
+  if constexpr (sizeof(T) == 4)
+    return table.f32;
+  else
+    return table.f64;
+}
 
 constexpr Index kPoolLineBytes = 8192;
 constexpr Index kPoolStackBytes = 6 * kPoolLineBytes;

@@ -15,6 +15,7 @@ namespace {
 template <class T>
 constexpr Index kLineColumns = kPoolLineBytes / static_cast<Index>(sizeof(T));
 constexpr Index kLineTaps = 256;
+constexpr Index kLineGroup = 64;  // lines at a time, if they fit
 
 template <class T>
 struct LineScratch {
@@ -24,30 +25,35 @@ struct LineScratch {
   alignas(64) T phases[kSize];
   alignas(64) T result[kSize];
   alignas(64) T divisor[kSize];
+  alignas(64) T column_divisor[kSize];
   alignas(64) typename IntegerOf<T>::type at[kSize];
   Index offset[kLineTaps];
-  T column_divisor[kLanes<T>];
 };
 
 // --- step 1: rows into a line
 // ---------------------------------------------------------------------------------
 
 template <class T>
-PYCONV_INLINE V<T> LoadStrided(const T* p, Index stride, Index n, T fill) {
-  V<T> v = Set(fill);
+PYCONV_INLINE V<T> LoadStrided(const T* p, Index stride, Index n) {
+  V<T> v = Zero<T>();
   for (int i = 0; i < kLanes<T>; ++i)
     if (i < n) v[i] = p[i * stride];
   return v;
 }
 
-// The first n lanes of the window's columns at p; the others are Op's fill. kRows 0: any rows and planes.
-template <class Op, class T, int kRows, bool kUnit>
+// How a line's columns are read: all lanes or the first n, neighbours or `stride` apart.
+enum class LineLoad : unsigned char { kWhole, kPartial, kStrided };
+
+// A vector of the window's columns at p. kRows 0: any rows and planes.
+template <class Op, class T, int kRows, LineLoad kLoad>
 PYCONV_INLINE V<T> ReduceColumns(const WindowRows<T>& w, const T* p, Index stride, Index n) {
   const auto load = [&](const T* q) -> V<T> {
-    if constexpr (!kUnit)
-      return LoadStrided(q, stride, n, Op::kFill);
+    if constexpr (kLoad == LineLoad::kWhole)
+      return LoadU(q);
+    else if constexpr (kLoad == LineLoad::kPartial)
+      return LoadN(q, n);
     else
-      return n >= kLanes<T> ? LoadU(q) : LoadNOr(q, n, Op::kFill);
+      return LoadStrided(q, stride, n);
   };
   const auto over_planes = [&](const T* q) {
     V<T> acc = load(q);
@@ -59,6 +65,7 @@ PYCONV_INLINE V<T> ReduceColumns(const WindowRows<T>& w, const T* p, Index strid
   const Index rows = kRows == 0 ? w.rows : kRows;
 #pragma GCC unroll 4
   for (Index h = 1; h < rows; ++h) acc = Op::Combine(acc, over_planes(p += w.row_stride));
+  if constexpr (kLoad != LineLoad::kWhole && Op::kFill != T(0)) acc = FillBeyond(acc, n, Op::kFill);
   return acc;
 }
 
@@ -68,31 +75,49 @@ struct LineTarget {
   T *even, *odd;
 };
 
+// The rows that come next, while these are computed: rows of a plane are too short for the hardware to
+// follow.
+template <class T>
+PYCONV_INLINE void Prefetch(const WindowRows<T>& w, const T* p, int vectors) {
+  if (w.ahead == 0) return;
+  const T* q = p + w.ahead;
+  for (Index d = 0; d < w.planes; ++d, q += w.plane_stride)
+    for (int v = 0; v < vectors; ++v) {
+      __builtin_prefetch(q + v * kLanes<T>);
+      __builtin_prefetch(q + w.row_stride + v * kLanes<T>);
+    }
+}
+
 // Stores whole vectors: lanes past n get Op's fill.
 template <class Op, class T, int kRows, bool kUnit, bool kHalves>
 void ReduceLine(const WindowRows<T>& w, Index stride, Index n, const LineTarget<T>& to) {
   constexpr int kL = kLanes<T>;
+  constexpr LineLoad kWhole = kUnit ? LineLoad::kWhole : LineLoad::kStrided;
+  constexpr LineLoad kPartial = kUnit ? LineLoad::kPartial : LineLoad::kStrided;
   const T* p = w.first;
   const Index step = kUnit ? kL : kL * stride;
+  Index i = 0;
   if constexpr (kHalves) {
-    Index i = 0;
-    for (; i + 2 * kL <= n; i += 2 * kL, p += 2 * step) {
-      const V<T> a = ReduceColumns<Op, T, kRows, kUnit>(w, p, stride, kL);
-      const V<T> b = ReduceColumns<Op, T, kRows, kUnit>(w, p + step, stride, kL);
+    const auto store = [&](V<T> a, V<T> b) {
       StoreU<T>(ConcatEven<T>(a, b), to.even + i / 2);
       StoreU<T>(ConcatOdd<T>(a, b), to.odd + i / 2);
+    };
+    for (; i + 2 * kL <= n; i += 2 * kL, p += 2 * step) {
+      Prefetch(w, p, 2);
+      store(ReduceColumns<Op, T, kRows, kWhole>(w, p, stride, kL),
+            ReduceColumns<Op, T, kRows, kWhole>(w, p + step, stride, kL));
     }
-    if (i == n) return;
-    const V<T> a = ReduceColumns<Op, T, kRows, kUnit>(w, p, stride, n - i);
-    const V<T> b =
-        n - i > kL ? ReduceColumns<Op, T, kRows, kUnit>(w, p + step, stride, n - i - kL) : Set(Op::kFill);
-    StoreU<T>(ConcatEven<T>(a, b), to.even + i / 2);
-    StoreU<T>(ConcatOdd<T>(a, b), to.odd + i / 2);
+    if (i + kL < n)
+      store(ReduceColumns<Op, T, kRows, kWhole>(w, p, stride, kL),
+            ReduceColumns<Op, T, kRows, kPartial>(w, p + step, stride, n - i - kL));
+    else if (i < n)
+      store(ReduceColumns<Op, T, kRows, kPartial>(w, p, stride, n - i), Set(Op::kFill));
   } else {
-    Index i = 0;
-    for (; i + kL <= n; i += kL, p += step)
-      StoreU<T>(ReduceColumns<Op, T, kRows, kUnit>(w, p, stride, kL), to.even + i);
-    if (i < n) StoreU<T>(ReduceColumns<Op, T, kRows, kUnit>(w, p, stride, n - i), to.even + i);
+    for (; i + kL <= n; i += kL, p += step) {
+      Prefetch(w, p, 1);
+      StoreU<T>(ReduceColumns<Op, T, kRows, kWhole>(w, p, stride, kL), to.even + i);
+    }
+    if (i < n) StoreU<T>(ReduceColumns<Op, T, kRows, kPartial>(w, p, stride, n - i), to.even + i);
   }
 }
 
@@ -121,7 +146,9 @@ enum class LineSplit : unsigned char {
   kStepped,  // inner > 1: the outputs of a line are taken one by one
 };
 
-// Taps [first_tap, first_tap + taps) of outputs [first_col, first_col + cols), `lines` lines at a time.
+// Taps [first_tap, first_tap + taps) of outputs [first_col, first_col + cols), `lines` lines at a time: loads
+// that straddle two stores wait until these have left the store buffer, so a line is read long after it was
+// written.
 template <class T>
 struct LineLayout {
   Index first_col, cols, first_tap, taps;
@@ -148,8 +175,7 @@ LineLayout<T> MakeLayout(const PoolArgs<T>& a, LineScratch<T>& s, Index first_co
             : a.inner > 1 ? LineSplit::kStepped
             : y.step == 2 ? LineSplit::kHalves
                           : LineSplit::kPhases;
-  const bool short_lines = cols * 2 <= kLanes<T> || (y.split == LineSplit::kPhases && cols <= kLanes<T>);
-  y.lines = share && a.inner == 1 && short_lines ? Larger(kLineColumns<T> / y.Pitch(), 1) : 1;
+  y.lines = share ? Larger(Smaller(kLineColumns<T> / (y.Pitch() * a.inner), kLineGroup), 1) : 1;
   y.phases = Smaller(y.step, extent);
   y.phase_length = y.lines * y.out_pitch + (y.split == LineSplit::kHalves ? 2 * kLanes<T> : 0);
   const Index start = WindowStart(a, kW, first_col) + first_tap * dilation;
@@ -190,7 +216,7 @@ PYCONV_INLINE void PrepareLine(const RowCursor<T>& c, const LineLayout<T>& y, Li
   if (empty) {
     // One row of fills, read with stride 0.
     const T fill = Op::kFill;
-    const WindowRows<T> nothing{&fill, 1, 0, 1, 0};
+    const WindowRows<T> nothing{&fill, 1, 0, 1, 0, 0};
     if (y.split == LineSplit::kHalves)
       ReduceLine<Op, T, 0, false, true>(nothing, 0, n, to);
     else
@@ -203,9 +229,8 @@ PYCONV_INLINE void PrepareLine(const RowCursor<T>& c, const LineLayout<T>& y, Li
 }
 
 template <class T>
-PYCONV_INLINE void SplitPhases(const LineLayout<T>& y, LineScratch<T>& s) {
-  if (y.split == LineSplit::kPhases)
-    Gather2d(s.phases, y.phase_length, s.line, 1, y.step, y.phases, y.phase_length);
+__attribute__((noinline)) void SplitPhases(const LineLayout<T>& y, LineScratch<T>& s) {
+  Gather2d(s.phases, y.phase_length, s.line, 1, y.step, y.phases, y.phase_length);
 }
 
 // --- step 2: taps of a line
@@ -233,29 +258,20 @@ PYCONV_INLINE V<T> CombineTaps(const LineTaps<T>& t, const T* p, Index v) {
   return acc;
 }
 
-// dst[v] for v < n; with `whole` also up to the end of the last vector, otherwise nothing else is touched.
+// dst[v] for v < n and on to the end of the last vector.
 template <class Op, class T, int kTaps>
-void CombineLine(const LineTaps<T>& t, T* dst, Index n, bool whole) {
-  constexpr int kL = kLanes<T>;
-  const Index end = whole ? DivideUp(n, kL) * kL : n;
-  Index v = 0;
-  for (; v + kL <= end; v += kL) StoreU<T>(CombineTaps<Op, T, kTaps>(t, t.read + v, v), dst + v);
-  if (v == end) return;
-  // The last vector again, ending at n: the same bits, and cheaper than a masked store.
-  if (n >= kL)
-    StoreU<T>(CombineTaps<Op, T, kTaps>(t, t.read + n - kL, n - kL), dst + n - kL);
-  else
-    StoreN(CombineTaps<Op, T, kTaps>(t, t.read + v, v), dst + v, n - v);
+void CombineLine(const LineTaps<T>& t, T* dst, Index n) {
+  for (Index v = 0; v < n; v += kLanes<T>) StoreU<T>(CombineTaps<Op, T, kTaps>(t, t.read + v, v), dst + v);
 }
 
 template <class Op, class T>
-PYCONV_INLINE void CombineLineAnyTaps(const LineTaps<T>& t, T* dst, Index n, bool whole) {
+PYCONV_INLINE void CombineLineAnyTaps(const LineTaps<T>& t, T* dst, Index n) {
   if (t.taps == 2)
-    CombineLine<Op, T, 2>(t, dst, n, whole);
+    CombineLine<Op, T, 2>(t, dst, n);
   else if (t.taps == 3)
-    CombineLine<Op, T, 3>(t, dst, n, whole);
+    CombineLine<Op, T, 3>(t, dst, n);
   else
-    CombineLine<Op, T, 0>(t, dst, n, whole);
+    CombineLine<Op, T, 0>(t, dst, n);
 }
 
 // kStepped: `inner` elements per output, stored whole over what the next output will write.
@@ -267,10 +283,23 @@ void CombineStepped(const LineTaps<T>& t, const LineLayout<T>& y, Index inner, T
                 dst + o * inner + c);
 }
 
+// Rows of `n` from the result, `pitch` apart, to `to`, one after the other. Each is stored whole where the
+// next rows of this very call mend what lies past it.
 template <class T>
-PYCONV_INLINE void CopyOut(const T* src, Index n, T* dst, Index stride) {
-  if (stride == 1) return CopyRow(dst, src, n);
-  for (Index i = 0; i < n; ++i) dst[i * stride] = src[i];
+void StoreDense(const T* from, Index pitch, Index n, Index rows, T* to) {
+  constexpr int kL = kLanes<T>;
+  for (Index r = 0; r < rows; ++r, from += pitch, to += n)
+    for (Index i = 0; i < n; i += kL)
+      if (n - i >= kL || (rows - 1 - r) * n >= i + kL - n)
+        StoreU<T>(LoadU(from + i), to + i);
+      else
+        StoreN(LoadU(from + i), to + i, n - i);
+}
+
+template <class T>
+void StoreStrided(const T* from, Index n, T* to, Index stride) {
+  if (stride == 1) return CopyRow(to, from, n);
+  for (Index i = 0; i < n; ++i) to[i * stride] = from[i];
 }
 
 // --- the kernels
@@ -288,85 +317,99 @@ LineBlocking BlockLines(const PoolArgs<T>& a) {
   return {Larger(cols, 1), taps};
 }
 
+// Whether the output rows of a part follow each other without a gap.
 template <class T>
-void FillDivisors(const PoolArgs<T>& a, LineScratch<T>& s, Index first_col, Index cols) {
-  for (Index o = 0; o < cols; ++o) {
-    const T divisor = ColumnDivisor(a, first_col + o);
-    if (o < kLanes<T>) s.column_divisor[o] = divisor;
-    for (Index c = 0; c < a.inner; ++c) s.divisor[o * a.inner + c] = divisor;
+bool HasDenseOutput(const PoolArgs<T>& a, const LineLayout<T>& y) {
+  const ActivationStrides& s = a.out_stride;
+  const Index row = a.out_size[kW] * a.inner, rows = a.out_size[kD] * a.out_size[kH];
+  const bool rows_dense = y.cols == a.out_size[kW] && s.spatial[kW] == a.inner && s.spatial[kH] == row &&
+                          (a.out_size[kD] == 1 || s.spatial[kD] == row * a.out_size[kH]);
+  if (!rows_dense || a.plane_end - a.plane_begin == 1) return rows_dense;
+  const bool planes_dense = a.channels == 1 || s.channel == row * rows;
+  return planes_dense && a.row_end - a.row_begin == rows && s.batch == row * rows * a.channels;
+}
+
+// Step 2 of `lines` prepared lines, ending in s.result, rows y.out_pitch * inner apart.
+template <class Op, class T>
+void CombineShared(const PoolArgs<T>& a, const LineLayout<T>& y, LineScratch<T>& s, Index lines) {
+  const LineTaps<T> taps{y.taps_read, s.offset, y.taps, nullptr, s.divisor, T(1)};
+  if (y.split != LineSplit::kStepped)
+    return CombineLineAnyTaps<Op, T>(taps, s.result, lines * y.out_pitch * a.inner);
+  LineTaps<T> line = taps;
+  for (Index g = 0; g < lines; ++g) {
+    const Index at = g * y.out_pitch * a.inner;
+    line.read = taps.read + at * y.step, line.divisor = taps.divisor + at;
+    CombineStepped<Op, T>(line, y, a.inner, s.result + at);
   }
 }
 
-// Several short lines at a time; what lies between them in the result is thrown away.
+// Lines at a time, as one long line; what lies between them in the result is thrown away.
 template <class Op, class T>
 void PoolSharedLines(const PoolArgs<T>& a, const LineLayout<T>& y, LineScratch<T>& s) {
   const Index total = (a.plane_end - a.plane_begin) * (a.row_end - a.row_begin);
-  const Index stride = a.out_stride.spatial[kW];
+  const Index n = y.cols * a.inner, pitch = y.out_pitch * a.inner;
+  const bool dense = HasDenseOutput(a, y);
   RowCursor<T> in = RowCursor<T>::At(a, a.plane_begin, a.row_begin), out = in;
+  T* to = out.Output(a.out, a.out_stride, y.first_col);
   for (Index done = 0; done < total; done += y.lines) {
     const Index lines = Smaller(y.lines, total - done);
     for (Index g = 0; g < lines; ++g, in.Next()) {
       PrepareLine<Op, T>(in, y, s, g, in.Rows(y.in_col), in.Empty());
       if constexpr (Op::kDivides) {
-        const T scale = in.Divisor();
-        for (Index o = 0; o < y.cols; ++o) s.divisor[g * y.out_pitch + o] = scale * s.column_divisor[o];
+        const V<T> scale = Set(in.Divisor());
+        for (Index o = 0; o < n; o += kLanes<T>)
+          StoreU<T>(scale * LoadU(s.column_divisor + o), s.divisor + g * pitch + o);
       }
     }
-    SplitPhases(y, s);
-    const LineTaps<T> taps{y.taps_read, s.offset, y.taps, nullptr, s.divisor, T(1)};
-    CombineLineAnyTaps<Op, T>(taps, s.result, lines * y.out_pitch, true);
-    for (Index g = 0; g < lines; ++g, out.Next()) {
-      T* row = out.Output(a.out, a.out_stride, y.first_col);
-      for (Index o = 0; o < y.cols; ++o) row[o * stride] = s.result[g * y.out_pitch + o];
+    if (y.split == LineSplit::kPhases) SplitPhases(y, s);
+    CombineShared<Op, T>(a, y, s, lines);
+    if (dense) {
+      StoreDense(s.result, pitch, n, lines, to + done * n);
+      continue;
     }
+    for (Index g = 0; g < lines; ++g, out.Next())
+      StoreStrided(s.result + g * pitch, n, out.Output(a.out, a.out_stride, y.first_col),
+                   a.inner > 1 ? 1 : a.out_stride.spatial[kW]);
   }
 }
 
-// One line; `first` and `last` of its tap blocks.
+// One line whose taps do not fit the buffer at once; `first` and `last` of its tap blocks.
 template <class Op, class T>
-PYCONV_INLINE void PoolOneLine(const RowCursor<T>& c, const LineLayout<T>& y, LineScratch<T>& s, bool first,
-                               bool last) {
+void PoolTapBlock(const RowCursor<T>& c, const LineLayout<T>& y, LineScratch<T>& s, bool first, bool last) {
   const PoolArgs<T>& a = c.a;
   PrepareLine<Op, T>(c, y, s, 0, c.Rows(y.in_col), c.Empty());
-  SplitPhases(y, s);
+  if (y.split == LineSplit::kPhases) SplitPhases(y, s);
   const bool divide = Op::kDivides && last;
   const LineTaps<T> taps{y.taps_read,
                          s.offset,
                          y.taps,
                          first ? nullptr : s.result,
-                         divide ? s.divisor : nullptr,
+                         divide ? s.column_divisor : nullptr,
                          divide ? c.Divisor() : T(1)};
-  T* row = c.Output(a.out, a.out_stride, y.first_col);
-  const Index n = y.cols * a.inner, stride = a.inner > 1 ? 1 : a.out_stride.spatial[kW];
-  const bool in_place = last && stride == 1 && y.split != LineSplit::kStepped;
-  if (y.split == LineSplit::kStepped)
-    CombineStepped<Op, T>(taps, y, a.inner, s.result);
-  else
-    CombineLineAnyTaps<Op, T>(taps, in_place ? row : s.result, n, !in_place);
-  if (last && !in_place) CopyOut(s.result, n, row, stride);
+  CombineLineAnyTaps<Op, T>(taps, s.result, y.cols);
+  if (last)
+    StoreStrided(s.result, y.cols, c.Output(a.out, a.out_stride, y.first_col), a.out_stride.spatial[kW]);
 }
 
 template <class Op, class T>
 void PoolColumns(const PoolArgs<T>& a, LineScratch<T>& s, Index first_col, Index cols, Index taps_per_block) {
   const Index taps = a.kernel[kW];
-  const bool one_block = taps <= taps_per_block;
-  LineLayout<T> y = MakeLayout(a, s, first_col, cols, 0, Smaller(taps, taps_per_block), one_block);
-  FillBuffers(y, s, a.inner, Op::kFill);
-  if constexpr (Op::kDivides) FillDivisors(a, s, first_col, cols);
-  if (y.lines > 1) return PoolSharedLines<Op, T>(a, y, s);
+  if constexpr (Op::kDivides)
+    for (Index o = 0; o < cols; ++o)
+      for (Index c = 0; c < a.inner; ++c) s.column_divisor[o * a.inner + c] = ColumnDivisor(a, first_col + o);
+  if (taps <= taps_per_block) {
+    const LineLayout<T> y = MakeLayout(a, s, first_col, cols, 0, taps, true);
+    FillBuffers(y, s, a.inner, Op::kFill);
+    return PoolSharedLines<Op, T>(a, y, s);
+  }
   const Index total = (a.plane_end - a.plane_begin) * (a.row_end - a.row_begin);
   RowCursor<T> c = RowCursor<T>::At(a, a.plane_begin, a.row_begin);
-  for (Index line = 0; line < total; ++line, c.Next()) {
-    if (one_block) {
-      PoolOneLine<Op, T>(c, y, s, true, true);
-      continue;
-    }
+  for (Index line = 0; line < total; ++line, c.Next())
     for (Index j = 0; j < taps; j += taps_per_block) {
-      y = MakeLayout(a, s, first_col, cols, j, Smaller(taps - j, taps_per_block), false);
-      FillBuffers(y, s, a.inner, Op::kFill);
-      PoolOneLine<Op, T>(c, y, s, j == 0, j + taps_per_block >= taps);
+      const LineLayout<T> y = MakeLayout(a, s, first_col, cols, j, Smaller(taps - j, taps_per_block), false);
+      FillBuffers(y, s, 1, Op::kFill);
+      PoolTapBlock<Op, T>(c, y, s, j == 0, j + taps_per_block >= taps);
     }
-  }
 }
 
 template <class Op, class T>

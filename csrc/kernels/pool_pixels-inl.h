@@ -8,27 +8,32 @@ namespace pyconv {
 namespace PYCONV_TARGET_NS {
 namespace {
 
-// Up to four vectors of channels. The last vector of a ragged block starts earlier instead of being masked
-// (the same bits are stored twice); only fewer channels than lanes need the mask, `partial` lanes then.
-template <class T, int kVectors>
+// Vectors of channels. Where fewer are left than a block takes, its last ones start earlier instead of being
+// masked (the same bits are stored twice); only fewer channels than lanes need the mask.
+template <class T, int kVectors, bool kPartial>
 struct ChannelBlock {
+  static constexpr int kCount = kVectors;
   Index offset[kVectors];
-  Index partial;  // 0: all lanes
+  Index partial;
 
   PYCONV_INLINE ChannelBlock Of(Index begin, Index end) {
     ChannelBlock b{};
-    for (int v = 0; v < kVectors; ++v) b.offset[v] = Smaller(begin + v * kLanes<T>, end - kLanes<T>);
-    if (end - begin < kLanes<T> && kVectors == 1) b = {{begin}, end - begin};
+    for (int v = 0; v < kVectors; ++v)
+      b.offset[v] = kPartial ? begin : Smaller(begin + v * kLanes<T>, end - kLanes<T>);
+    b.partial = end - begin;
     return b;
   }
   V<T> Load(const T* p, int v) const {
-    return partial == 0 ? LoadU(p + offset[v]) : LoadN(p + offset[v], partial);
+    if constexpr (kPartial)
+      return LoadN(p + offset[v], partial);
+    else
+      return LoadU(p + offset[v]);
   }
   void Store(V<T> x, T* p, int v) const {
-    if (partial == 0)
-      StoreU<T>(x, p + offset[v]);
-    else
+    if constexpr (kPartial)
       StoreN(x, p + offset[v], partial);
+    else
+      StoreU<T>(x, p + offset[v]);
   }
 };
 
@@ -37,30 +42,43 @@ struct PixelColumn {
   V<T> v[kVectors];
 };
 
-template <class Op, class T, int kVectors>
-PYCONV_INLINE PixelColumn<T, kVectors> ReduceColumn(const WindowRows<T>& w,
-                                                    const ChannelBlock<T, kVectors>& block, const T* p) {
+template <class Op, class T, class Block>
+PYCONV_INLINE PixelColumn<T, Block::kCount> ReduceColumn(const WindowRows<T>& w, const Block& block,
+                                                         const T* p) {
+  constexpr int kVectors = Block::kCount;
+  if (w.planes == 1) {
+    PixelColumn<T, kVectors> acc;
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) acc.v[v] = block.Load(p, v);
+    for (Index h = 1; h < w.rows; ++h) {
+      p += w.row_stride;
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) acc.v[v] = Op::Combine(acc.v[v], block.Load(p, v));
+    }
+    return acc;
+  }
   PixelColumn<T, kVectors> acc;
   for (Index h = 0; h < w.rows; ++h, p += w.row_stride) {
     PixelColumn<T, kVectors> plane;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) plane.v[v] = block.Load(p, v);
     const T* q = p;
     for (Index d = 1; d < w.planes; ++d) {
       q += w.plane_stride;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) plane.v[v] = Op::Combine(plane.v[v], block.Load(q, v));
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) acc.v[v] = h == 0 ? plane.v[v] : Op::Combine(acc.v[v], plane.v[v]);
   }
   return acc;
 }
 
-template <class Op, class T, int kVectors>
-PYCONV_INLINE void StorePixel(const PixelColumn<T, kVectors>& acc, const ChannelBlock<T, kVectors>& block,
-                              T divisor, T* out) {
-#pragma GCC unroll 4
+template <class Op, class T, class Block>
+PYCONV_INLINE void StorePixel(const PixelColumn<T, Block::kCount>& acc, const Block& block, T divisor,
+                              T* out) {
+  constexpr int kVectors = Block::kCount;
+#pragma GCC unroll 8
   for (int v = 0; v < kVectors; ++v)
     if constexpr (Op::kDivides)
       block.Store(acc.v[v] / Set(divisor), out, v);
@@ -70,12 +88,12 @@ PYCONV_INLINE void StorePixel(const PixelColumn<T, kVectors>& acc, const Channel
 
 template <class Op, class T, int kVectors>
 PYCONV_INLINE void Combine(PixelColumn<T, kVectors>& acc, const PixelColumn<T, kVectors>& x) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int v = 0; v < kVectors; ++v) acc.v[v] = Op::Combine(acc.v[v], x.v[v]);
 }
 template <class Op, class T, int kVectors>
 PYCONV_INLINE void Start(PixelColumn<T, kVectors>& acc) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int v = 0; v < kVectors; ++v) acc.v[v] = Op::Start(acc.v[v]);
 }
 
@@ -89,9 +107,9 @@ struct PixelRow {
 };
 
 // Any window, taps outside skipped: outputs [begin, end).
-template <class Op, class T, int kVectors>
-void PixelsAny(const PoolArgs<T>& a, const PixelRow<T>& r, const ChannelBlock<T, kVectors>& block,
-               Index begin, Index end) {
+template <class Op, class T, class Block>
+void PixelsAny(const PoolArgs<T>& a, const PixelRow<T>& r, const Block& block, Index begin, Index end) {
+  constexpr int kVectors = Block::kCount;
   const Index in_step = a.in_stride.spatial[kW] * a.dilation[kW];
   for (Index o = begin; o < end; ++o) {
     const TapRange taps = ValidTaps(a, kW, o);
@@ -111,9 +129,9 @@ void PixelsAny(const PoolArgs<T>& a, const PixelRow<T>& r, const ChannelBlock<T,
 
 // Windows of three columns wholly inside the input, dilation 1, stride 1 or 2: shared columns are reduced
 // once.
-template <class Op, class T, int kVectors, int kStride>
-void PixelsOfThree(const PoolArgs<T>& a, const PixelRow<T>& r, const ChannelBlock<T, kVectors>& block,
-                   Index begin, Index end) {
+template <class Op, class T, int kStride, class Block>
+void PixelsOfThree(const PoolArgs<T>& a, const PixelRow<T>& r, const Block& block, Index begin, Index end) {
+  constexpr int kVectors = Block::kCount;
   if (begin >= end) return;
   const Index in_step = a.in_stride.spatial[kW];
   const T divisor = r.divisor * (Op::kDivides ? ColumnDivisor(a, begin) : T(1));
@@ -146,43 +164,55 @@ ColumnRange InnerColumns(const PoolArgs<T>& a) {
   return {Smaller(begin, a.col_end), Larger(end, Smaller(begin, a.col_end))};
 }
 
-template <class Op, class T, int kVectors>
-void PixelsOfRow(const PoolArgs<T>& a, const PixelRow<T>& r, Index channel, Index channel_end) {
-  const auto block = ChannelBlock<T, kVectors>::Of(channel, channel_end);
-  const Index stride = a.stride[kW];
-  const bool share = a.kernel[kW] == 3 && a.dilation[kW] == 1 && stride <= 2 && !r.empty;
-  if (!share) return PixelsAny<Op>(a, r, block, a.col_begin, a.col_end);
+// One output row of one block of channels, windows of three columns.
+template <class Op, class T, class Block>
+void PixelsOfThreeRow(const PoolArgs<T>& a, const PixelRow<T>& r, const Block& block) {
   const ColumnRange inner = InnerColumns(a);
   PixelsAny<Op>(a, r, block, a.col_begin, inner.begin);
-  if (stride == 1)
-    PixelsOfThree<Op, T, kVectors, 1>(a, r, block, inner.begin, inner.end);
+  if (a.stride[kW] == 1)
+    PixelsOfThree<Op, T, 1>(a, r, block, inner.begin, inner.end);
   else
-    PixelsOfThree<Op, T, kVectors, 2>(a, r, block, inner.begin, inner.end);
+    PixelsOfThree<Op, T, 2>(a, r, block, inner.begin, inner.end);
   PixelsAny<Op>(a, r, block, inner.end, a.col_end);
 }
 
 template <class Op, class T>
-void PoolPixels(const PoolArgs<T>& a) {
+void PoolPixelRow(const PoolArgs<T>& a, const PixelRow<T>& r) {
   constexpr Index kL = kLanes<T>;
+  const Index end = a.channel_end;
+  Index channel = a.channel_begin;
+  if (end - channel < kL) {
+    const auto block = ChannelBlock<T, 1, true>::Of(channel, end);
+    return PixelsAny<Op>(a, r, block, a.col_begin, a.col_end);
+  }
+  if (a.kernel[kW] == 3 && a.dilation[kW] == 1 && a.stride[kW] <= 2 && !r.empty) {
+    for (; end - channel > 2 * kL; channel += 4 * kL)
+      PixelsOfThreeRow<Op>(a, r, ChannelBlock<T, 4, false>::Of(channel, Smaller(channel + 4 * kL, end)));
+    if (end - channel > kL)
+      PixelsOfThreeRow<Op>(a, r, ChannelBlock<T, 2, false>::Of(channel, end));
+    else if (channel < end)
+      PixelsOfThreeRow<Op>(a, r, ChannelBlock<T, 1, false>::Of(end - kL, end));
+    return;
+  }
+  // Wide blocks: rows of a window lie far apart, and each visit costs a page walk.
+  const Index begin = a.col_begin, last = a.col_end;
+  for (; end - channel > 4 * kL; channel += 8 * kL)
+    PixelsAny<Op>(a, r, ChannelBlock<T, 8, false>::Of(channel, Smaller(channel + 8 * kL, end)), begin, last);
+  if (end - channel > 2 * kL)
+    PixelsAny<Op>(a, r, ChannelBlock<T, 4, false>::Of(channel, end), begin, last);
+  else if (end - channel > kL)
+    PixelsAny<Op>(a, r, ChannelBlock<T, 2, false>::Of(channel, end), begin, last);
+  else if (channel < end)
+    PixelsAny<Op>(a, r, ChannelBlock<T, 1, false>::Of(end - kL, end), begin, last);
+}
+
+template <class Op, class T>
+void PoolPixels(const PoolArgs<T>& a) {
   const Index total = (a.plane_end - a.plane_begin) * (a.row_end - a.row_begin);
   RowCursor<T> c = RowCursor<T>::At(a, a.plane_begin, a.row_begin);
-  for (Index row = 0; row < total; ++row, c.Next()) {
-    const PixelRow<T> r{c.Rows(0), c.Empty(), c.Output(a.out, a.out_stride, 0),
-                        Op::kDivides ? c.Divisor() : T(1)};
-    Index channel = a.channel_begin;
-    for (; a.channel_end - channel > 3 * kL; channel += 4 * kL) {
-      const Index end = Smaller(channel + 4 * kL, a.channel_end);
-      PixelsOfRow<Op, T, 4>(a, r, channel, end);
-    }
-    if (a.channel_end - channel > 2 * kL)
-      PixelsOfRow<Op, T, 3>(a, r, channel, a.channel_end);
-    else if (a.channel_end - channel > kL)
-      PixelsOfRow<Op, T, 2>(a, r, channel, a.channel_end);
-    else if (a.channel_end > channel && a.channel_end - a.channel_begin >= kL)
-      PixelsOfRow<Op, T, 1>(a, r, a.channel_end - kL, a.channel_end);
-    else if (a.channel_end > channel)
-      PixelsOfRow<Op, T, 1>(a, r, channel, a.channel_end);
-  }
+  for (Index row = 0; row < total; ++row, c.Next())
+    PoolPixelRow<Op>(a, PixelRow<T>{c.Rows(0), c.Empty(), c.Output(a.out, a.out_stride, 0),
+                                    Op::kDivides ? c.Divisor() : T(1)});
 }
 
 }  // namespace

@@ -5,9 +5,6 @@
 #include "kernels/dense-inl.h"
 #include "kernels/gather-inl.h"
 #include "kernels/peak-inl.h"
-#include "kernels/pool_argmax-inl.h"
-#include "kernels/pool_lines-inl.h"
-#include "kernels/pool_pixels-inl.h"
 
 namespace pyconv {
 namespace PYCONV_TARGET_NS {
@@ -23,18 +20,6 @@ constexpr DenseKernels<T> MakeDense() {
           &Gather2d<T>, &PackTaps<T>};
 }
 
-template <class T>
-constexpr PoolKernels<T> MakePool() {
-  return {kLanes<T>,
-          &PoolLines<MaxOf<T>, T>,
-          &PoolLines<SumOf<T>, T>,
-          &ArgMaxLines<T>,
-          &PoolPixels<MaxOf<T>, T>,
-          &PoolPixels<SumOf<T>, T>,
-          &ArgMaxPixels<T>,
-          &ArgMaxAny<T>};
-}
-
 #if defined(PYCONV_TARGET_BASELINE)
 constexpr bool kFused = false;
 #else
@@ -43,13 +28,13 @@ constexpr bool kFused = true;
 
 }  // namespace
 
+extern const PoolTable kPoolTable;  // pool.cpp
 extern const KernelTable kTable;
 constexpr KernelTable kTableValue = {PYCONV_STRINGIFY(PYCONV_TARGET_NS),
                                      kFused,
                                      MakeDense<float>(),
                                      MakeDense<double>(),
-                                     MakePool<float>(),
-                                     MakePool<double>(),
+                                     &kPoolTable,
                                      {&FmaPeak<float>, &FmaPeak<double>, &ReadAll}};
 const KernelTable kTable = kTableValue;
 

@@ -17,7 +17,7 @@
 //   EvenElements(a, b)      elements 0, 2, 4, ... of a, then of b
 //   ConcatEven/Odd(a, b)    the even / odd elements of a, then those of b
 //   Iota                    0, 1, 2, ... as integers of T's size
-//   LoadNOr(p, n, fill)     LoadN with the other lanes set to `fill`
+//   FillBeyond(v, n, fill)  the first n lanes of v, the others `fill`
 #pragma once
 
 #include "core/types.h"

@@ -48,9 +48,9 @@ PYCONV_INLINE Mask<T> Iota() {
 }
 
 template <class T>
-PYCONV_INLINE V<T> LoadNOr(const T* p, Index n, T fill) {
+PYCONV_INLINE V<T> FillBeyond(V<T> v, Index n, T fill) {
   using Int = typename IntegerOf<T>::type;
-  return Iota<T>() < (Mask<T>{} + static_cast<Int>(n < kLanes<T> ? n : kLanes<T>)) ? LoadN(p, n) : Set(fill);
+  return Iota<T>() < (Mask<T>{} + static_cast<Int>(n < kLanes<T> ? n : kLanes<T>)) ? v : Set(fill);
 }
 
 template <class T>
