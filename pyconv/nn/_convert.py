@@ -9,6 +9,7 @@ import numpy as np
 
 from pyconv.nn._conv import Conv1d, Conv2d, Conv3d
 from pyconv.nn._module import Module
+from pyconv.nn._pool import AvgPool1d, AvgPool2d, AvgPool3d, MaxPool1d, MaxPool2d, MaxPool3d
 
 
 def _dtype(tensor: Any) -> np.dtype[Any]:
@@ -27,10 +28,34 @@ def _conv(kind: type[Conv1d | Conv2d | Conv3d]) -> Callable[[Any], Module]:
     return build
 
 
+def _max_pool(kind: type[MaxPool1d | MaxPool2d | MaxPool3d]) -> Callable[[Any], Module]:
+    def build(m: Any) -> Module:
+        return kind(m.kernel_size, m.stride, m.padding, m.dilation, m.return_indices, m.ceil_mode)
+
+    return build
+
+
+def _avg_pool(kind: type[AvgPool2d | AvgPool3d]) -> Callable[[Any], Module]:
+    def build(m: Any) -> Module:
+        return kind(m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad, m.divisor_override)
+
+    return build
+
+
+def _avg_pool1d(m: Any) -> Module:
+    return AvgPool1d(m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad)
+
+
 _BUILDERS: dict[str, Callable[[Any], Module]] = {
     "Conv1d": _conv(Conv1d),
     "Conv2d": _conv(Conv2d),
     "Conv3d": _conv(Conv3d),
+    "MaxPool1d": _max_pool(MaxPool1d),
+    "MaxPool2d": _max_pool(MaxPool2d),
+    "MaxPool3d": _max_pool(MaxPool3d),
+    "AvgPool1d": _avg_pool1d,
+    "AvgPool2d": _avg_pool(AvgPool2d),
+    "AvgPool3d": _avg_pool(AvgPool3d),
 }
 
 

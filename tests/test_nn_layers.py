@@ -1,0 +1,134 @@
+"""pyconv.nn against torch.nn: the same constructors, the same numbers, the assignment rules of product.md."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+import pyconv
+
+# torch says so of every even kernel under padding="same"; the result is what is compared here.
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+
+CONVS = [
+    ("Conv1d", (4, 6, 3), {"stride": 2, "padding": 1}, (2, 4, 17)),
+    ("Conv2d", (4, 6, (3, 5)), {"padding": (1, 2), "groups": 2}, (2, 4, 9, 11)),
+    ("Conv2d", (3, 8, 4), {"padding": "same", "bias": False}, (3, 10, 7)),
+    ("Conv2d", (3, 5, 3), {"padding": 2, "dilation": 2, "padding_mode": "circular"}, (1, 3, 9, 9)),
+    ("Conv3d", (2, 3, 2), {"stride": (1, 2, 1)}, (1, 2, 5, 6, 7)),
+]
+POOLS = [
+    ("MaxPool1d", (3, 2, 1), {}, (2, 4, 17)),
+    ("MaxPool2d", (3,), {"stride": 2, "padding": 1, "dilation": 2, "ceil_mode": True}, (1, 3, 12, 13)),
+    ("MaxPool3d", (2,), {}, (1, 3, 5, 6, 7)),
+    ("AvgPool1d", (3, 2, 1), {"count_include_pad": False}, (2, 4, 17)),
+    ("AvgPool2d", ((2, 3),), {"ceil_mode": True, "divisor_override": 5}, (1, 3, 9, 10)),
+    ("AvgPool3d", (2,), {"stride": 1}, (3, 5, 6, 7)),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "kwargs", "shape"), CONVS + POOLS)
+def test_from_torch_computes_what_the_module_computes(name, args, kwargs, shape):
+    torch.manual_seed(1)
+    module = getattr(torch.nn, name)(*args, **kwargs).double()
+    layer = pyconv.nn.from_torch(module)
+    x = np.random.default_rng(0).integers(-4, 5, shape).astype(np.float64)
+    expected = module(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(layer(x), expected, rtol=0, atol=1e-12)
+    assert type(layer).__name__ == name
+    assert repr(layer).startswith(name + "(")
+
+
+@pytest.mark.parametrize(("name", "args", "kwargs", "shape"), CONVS + POOLS)
+def test_constructors_take_torchs_arguments(name, args, kwargs, shape):
+    x = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    ours = getattr(pyconv.nn, name)(*args, **kwargs)
+    theirs = getattr(torch.nn, name)(*args, **kwargs)
+    assert ours(x).shape == tuple(theirs(torch.from_numpy(x)).shape)
+
+
+def test_max_pool_layer_returns_indices_where_torchs_argument_says_so():
+    x = np.random.default_rng(0).standard_normal((1, 2, 6, 6), dtype=np.float32)
+    values, indices = pyconv.nn.MaxPool2d(2, 2, 0, 1, True)(x)
+    expected, expected_indices = torch.nn.MaxPool2d(2, 2, 0, 1, True)(torch.from_numpy(x))
+    assert np.array_equal(values, expected.numpy())
+    assert np.array_equal(indices, expected_indices.numpy())
+
+
+def test_layer_equals_function_bit_for_bit_on_every_layout():
+    rng = np.random.default_rng(3)
+    layer = pyconv.nn.Conv2d(19, 37, 3, padding=1, rng=rng, activation="relu")
+    x = rng.standard_normal((3, 19, 14, 15), dtype=np.float32)
+    last = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+    expected = pyconv.conv2d(x, layer.weight, layer.bias, padding=1, activation="relu")
+    for _ in range(2):  # packing, then packed
+        assert np.array_equal(layer(x), expected)
+        assert np.array_equal(layer(last), expected)
+
+
+def test_initial_values_are_uniform_in_the_inverse_root_of_fan_in():
+    layer = pyconv.nn.Conv2d(64, 64, 3, rng=0)
+    limit = 1 / np.sqrt(64 * 9)
+    for values in (layer.weight, layer.bias):
+        assert np.abs(values).max() <= limit
+        assert values.std() == pytest.approx(limit / np.sqrt(3), rel=0.15)
+    assert np.array_equal(layer.weight, pyconv.nn.Conv2d(64, 64, 3, rng=0).weight)
+    assert not np.array_equal(layer.weight, pyconv.nn.Conv2d(64, 64, 3, rng=1).weight)
+
+
+def test_assignment_copies_and_drops_the_packed_form():
+    layer = pyconv.nn.Conv1d(2, 3, 4, rng=0)
+    x = np.random.default_rng(0).standard_normal((1, 2, 11), dtype=np.float32)
+    layer(x)
+    new = np.ones((4, 2, 3), np.float32).T  # (3, 2, 4), Fortran order
+    layer.weight = new
+    new[...] = 7
+    assert np.array_equal(layer.weight, np.ones((3, 2, 4)))
+    assert np.array_equal(layer(x), pyconv.conv1d(x, np.ones((3, 2, 4), np.float32), layer.bias))
+    layer.weight = np.ones((3, 2, 4), np.float64)
+    assert layer(x).dtype == np.float64
+
+
+def test_parameters_are_read_only_and_shapes_are_checked():
+    layer = pyconv.nn.Conv1d(2, 3, 4)
+    with pytest.raises(ValueError, match="read-only"):
+        layer.weight[0, 0, 0] = 1
+    with pytest.raises(ValueError, match=r"\(3, 2, 4\).*\(3, 2, 5\)"):
+        layer.weight = np.ones((3, 2, 5), np.float32)
+    with pytest.raises(TypeError, match="int64"):
+        layer.weight = np.ones((3, 2, 4), np.int64)
+    with pytest.raises(ValueError, match="in_channels is 3, groups is 2"):
+        pyconv.nn.Conv1d(3, 4, 1, groups=2)
+    assert [p.shape for p in layer.parameters()] == [(3, 2, 4), (3,)]
+    assert [p.shape for p in pyconv.nn.Conv1d(2, 3, 4, bias=False).parameters()] == [(3, 2, 4)]
+
+
+def test_state_dict_round_trip_through_torch():
+    module = torch.nn.Conv2d(3, 4, 3)
+    layer = pyconv.nn.Conv2d(3, 4, 3)
+    layer.load_state_dict(module.state_dict())
+    assert list(layer.state_dict()) == list(module.state_dict())
+    x = np.random.default_rng(0).standard_normal((1, 3, 8, 8), dtype=np.float32)
+    pyconv.testing.assert_conv_close(layer(x), None, x, layer.weight, layer.bias)
+    with pytest.raises(ValueError, match=r"missing \['bias'\], unknown \['extra'\]"):
+        layer.load_state_dict({"weight": layer.weight, "extra": layer.weight})
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
+def test_copies_and_pickles_pack_again(clone):
+    layer = pyconv.nn.Conv2d(3, 4, 3, activation=("clip", -1, 1), rng=0)
+    x = np.random.default_rng(0).standard_normal((1, 3, 8, 8), dtype=np.float32)
+    expected = layer(x)
+    twin = clone(layer)
+    assert np.array_equal(twin(x), expected)
+    with pytest.raises(ValueError, match="read-only"):
+        twin.weight[0, 0, 0, 0] = 1
+
+
+def test_from_torch_refuses_what_has_no_layer_here():
+    with pytest.raises(TypeError, match="Linear"):
+        pyconv.nn.from_torch(torch.nn.Linear(2, 3))
