@@ -177,6 +177,19 @@ def test_unbatched_negative_and_tensor_arguments():
     assert pyconv.explain_pool(x, (2, 2), at=(1, 0, 0)).value == x[1, :2, :2].max()
 
 
+def test_any_strides_byte_order_and_read_only_arrays():
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((2, 7, 3)).astype(">f4").transpose(0, 2, 1)[:, :, ::-1]
+    w = np.broadcast_to(rng.standard_normal((2, 3, 1)).astype(np.float32), (2, 3, 3))
+    x.flags.writeable = False
+    plain = [np.array(a, np.float32, order="C") for a in (x, w)]
+    e = pyconv.explain(x, w, padding=1, at=(1, 1, 0))
+    assert e.value == pyconv.explain(*plain, padding=1, at=(1, 1, 0)).value
+    assert e.check(), str(e.check())
+    assert str(e)
+    assert e.to_html()
+
+
 CALL = {"x": np.ones((1, 4, 6)), "w": np.ones((2, 4, 3))}
 
 

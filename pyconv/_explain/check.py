@@ -176,4 +176,6 @@ def _tensor(torch: Any, array: Array, e: Explanation) -> Any:
     if e.dtype.name == "bfloat16":
         return torch.from_numpy(array.astype(np.float32)).bfloat16()
     native = e.dtype.newbyteorder("=")
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=native))
+    return torch.from_numpy(
+        np.array(array, dtype=native, order="C")
+    )  # a copy: torch warns about read-only arrays

@@ -195,7 +195,9 @@ def channel_summand(view: View, total: Number) -> Summand:
 def sum_width(view: View) -> float:
     """The common width of all boxes of the addition."""
     show = view.formats["sum"]
-    texts = [show(c.total) for c in view.channels] + [sum_text(line, show) for line in summands(view)]
+    texts = [view.formats["part"](c.total) for c in view.channels] + [
+        sum_text(line, show) for line in summands(view)
+    ]
     return cell_width([*texts, show(view.explanation.value)], 52) + 6
 
 

@@ -36,7 +36,7 @@ def _products(view: View, channel: int) -> str:
     e = view.explanation
     terms = e.channel_terms(channel)
     show_x, show_w = view.formats["x"], view.formats["w"]
-    inner = _number(view.formats["sum"](e.channel_sums[channel - e.channels[0]]))
+    inner = _number(view.formats["part"](e.channel_sums[channel - e.channels[0]]))
     if len(terms) <= MOST_TERMS:
         inner = " + ".join(_product(t.x, t.w, show_x, show_w) for t in terms)
     return rf"\underbrace{{{inner}}}_{{\text{{channel {channel}}}}}"

@@ -206,10 +206,10 @@ function showChannel(number, feedList) {
   showFactors(number, parts, winner);
   const adding = parts.reduce((sum, part) => sum + part.product, 0);
   const sum = model.combine === "max" ? (winner ? x[winner.cell] : -Infinity) : adding;
-  cells.sum[number].textContent = show("sum", sum);
+  cells.sum[number].textContent = show("part", sum);
   const terms = parts.map((p) => (model.w ? `${factor("x", p.x)}\u00b7${factor("w", p.w)}` : factor("x", p.x)));
   const inner = model.combine === "max" ? `max(${terms.join(", ")})` : terms.join(" + ");
-  return { total: sum, text: `channel ${model.channels[number]}: ${inner} = ${show("sum", sum)}` };
+  return { total: sum, text: `channel ${model.channels[number]}: ${inner} = ${show("part", sum)}` };
 }
 
 const factor = (kind, v) => (show(kind, v).startsWith("-") ? `(${show(kind, v)})` : show(kind, v));
@@ -239,7 +239,7 @@ function showFactors(number, parts, winner) {
       cells.weight[number][part.cell].className = "weight";
       cells.weight[number][part.cell].textContent = show("w", part.w);
       cells.product[number][part.cell].className = "product";
-      cells.product[number][part.cell].textContent = show("sum", part.product);
+      cells.product[number][part.cell].textContent = show("part", part.product);
     }
     return;
   }
@@ -252,12 +252,12 @@ function showFactors(number, parts, winner) {
     if (model.w) cells.weight[number][part.tap].className = "weight";
     const won = winner !== null && winner.cell === part.cell;
     cells.product[number][part.tap].className = won ? "product winner" : "product";
-    cells.product[number][part.tap].textContent = show("sum", part.product);
+    cells.product[number][part.tap].textContent = show("part", part.product);
   }
 }
 
 function showAddition(sums, name) {
-  const rows = model.channels.map((c, i) => [`channel ${c}`, show("sum", sums[i]), "sum"]);
+  const rows = model.channels.map((c, i) => [`channel ${c}`, show("part", sums[i]), "sum"]);
   if (model.rest) rows.push([`${model.rest.count} more, sum`, show("sum", value(model.rest.sums[here])), "sum"]);
   if (model.bias !== null) rows.push(["+ bias", show("sum", value(model.bias)), "plain"]);
   if (model.combine === "mean") rows.push(["\u00f7 divisor", String(model.divisors[here]), "plain"]);

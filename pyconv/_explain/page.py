@@ -20,8 +20,7 @@ from .evaluate import evaluate
 from .exact import Array, Number
 from .explanation import Explanation
 from .grid_picture import describe
-from .numbers import Formatter
-from .view import View, shown
+from .view import View, formatters, shown
 
 MOST_OUTPUTS = {1: (24,), 2: (8, 8), 3: (3, 6, 6)}
 MOST_CHANNELS = 6
@@ -152,13 +151,18 @@ class Model:
         """The number formats for inputs, weights and everything that is added."""
         inputs = [value for values in x for value in values]
         weights = [value for values in w or [] for value in values]
-        added = [*outputs.ravel().tolist(), *self.e.channel_sums]
-        added += [exact.multiply(a, b) for a, b in itertools.product(inputs[:64], weights[:64])]
-        added += [] if self.e.bias is None else [self.e.bias]
-        added += [value for value in (rest or {"sums": []})["sums"] if not isinstance(value, str)]
-        if not weights:
-            added += inputs
-        return {"x": Formatter(inputs).style, "w": Formatter(weights).style, "sum": Formatter(added).style}
+        parts = list(self.e.channel_sums)
+        parts += [exact.multiply(a, b) for a, b in itertools.product(inputs[:64], weights[:64])]
+        totals = [*outputs.ravel().tolist(), self.e.value]
+        if self.operator.combine == "max":
+            found = formatters(*[inputs + totals] * 4)
+        elif self.operator.combine == "mean":
+            found = formatters(inputs, weights, inputs + parts, totals)
+        else:
+            totals += [] if self.e.bias is None else [self.e.bias]
+            totals += [value for value in (rest or {"sums": []})["sums"] if not isinstance(value, str)]
+            found = formatters(inputs, weights, parts + totals, parts + totals)
+        return {name: formatter.style for name, formatter in found.items()}
 
 
 def _around(center: int, extent: int, most: int) -> list[int]:

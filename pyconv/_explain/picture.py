@@ -60,7 +60,7 @@ def _draw_planes(canvas: Canvas, view: View) -> None:
 def _columns(view: View) -> Columns:
     """Widths that fit every row, so that the rows' columns line up."""
     planes = [plane for channel in view.channels for plane in channel.planes]
-    show_x, show_w, show_sum = (view.formats[key] for key in ("x", "w", "sum"))
+    show_x, show_w, show_sum = (view.formats[key] for key in ("x", "w", "part"))
     cell_x = gp.cell_width(text for plane in planes for text in gp.grid_texts(plane.input, show_x))
     cell_w = gp.cell_width(
         text for plane in planes if plane.weight for text in gp.grid_texts(plane.weight, show_w)
@@ -107,7 +107,7 @@ def _channel(
         middles.append(box.middle)
         y = box.bottom + (ROW_SPACE - 14)
     if channel.hidden:
-        show = view.formats["sum"](channel.hidden_total)
+        show = view.formats["part"](channel.hidden_total)
         text = f"+ {len(channel.hidden)} more products, {gp.verb(view)} {show}"
         data = {"value": repr(channel.hidden_total), "count": str(len(channel.hidden))}
         canvas.group("hidden", {"channel": str(channel.channel)})
@@ -128,7 +128,7 @@ def _half(view: View) -> float:
 
 def _plane(canvas: Canvas, view: View, plane: Plane, columns: Columns, y: float) -> gp.GridBox:
     """Input, weight and products of one plane, centred on one another."""
-    show_x, show_w, show_sum = (view.formats[key] for key in ("x", "w", "sum"))
+    show_x, show_w, show_sum = (view.formats[key] for key in ("x", "w", "part"))
     box = gp.measure(columns.input, y, plane.input.rows, plane.input.columns, columns.input_cell)
     small = gp.measure(0, 0, plane.product.rows, plane.product.columns, 1).bottom
     if small > box.bottom - y:
@@ -156,7 +156,7 @@ def _plane(canvas: Canvas, view: View, plane: Plane, columns: Columns, y: float)
 
 def _gather(canvas: Canvas, view: View, channel: ChannelView, columns: Columns, middles: list[float]) -> None:
     """Arrows from the products of all planes to the channel's sum."""
-    show = view.formats["sum"]
+    show = view.formats["part"]
     y = sum(middles) / len(middles)
     grid = channel.planes[0].product
     right = gp.measure(columns.product, 0, grid.rows, grid.columns, columns.product_cell).right

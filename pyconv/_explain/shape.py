@@ -63,7 +63,7 @@ def leftovers(axis: SlidingAxis) -> str:
     sentences = []
     if end:
         in_padding = min(end, axis.border[1])
-        where = "all padding" if in_padding == end else f"{in_padding} padding, {end - in_padding} input"
+        where = {0: "all input", end: "all padding"}.get(in_padding, f"{in_padding} of them padding")
         sentences.append(f"the last {end} of {axis.padded} padded elements {_are(end)} never read ({where})")
     between = len([p for p in lost if p < axis.size + axis.border[1] - end])
     if between:

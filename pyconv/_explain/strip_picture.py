@@ -26,7 +26,7 @@ def draw_strips(canvas: Canvas, view: View) -> None:
 
 def _cell_width(view: View) -> float:
     """One width for all strips, so that columns line up."""
-    keys = (("input", "x"), ("weight", "w"), ("product", "sum"))
+    keys = (("input", "x"), ("weight", "w"), ("product", "part"))
     planes = [plane for channel in view.channels for plane in channel.planes]
     texts = [
         text
@@ -44,7 +44,7 @@ def _channel(
 ) -> tuple[float, float]:
     """One channel's strips from `y` downwards; returns where the next one may start and the sum's height."""
     plane = channel.planes[0]
-    show_x, show_w, show_sum = (view.formats[key] for key in ("x", "w", "sum"))
+    show_x, show_w, show_sum = (view.formats[key] for key in ("x", "w", "part"))
     box = gp.measure(LEFT, y + gp.INDEX, (0,), view.positions[-1], width)
     gp.draw_indices(canvas, box, rows=False)
     gp.draw_grid(canvas, box, plane.input, show_x, gp.input_role, "input")
@@ -83,7 +83,7 @@ def _channel(
 
 def _hidden(canvas: Canvas, view: View, channel: ChannelView, x: float, y: float) -> float:
     """The note on products that are not shown."""
-    shown = view.formats["sum"](channel.hidden_total)
+    shown = view.formats["part"](channel.hidden_total)
     text = f"+ {len(channel.hidden)} more, {gp.verb(view)} {shown}"
     data = {"value": repr(channel.hidden_total), "count": str(len(channel.hidden))}
     canvas.group("hidden", {"channel": str(channel.channel)})

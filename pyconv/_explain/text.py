@@ -70,7 +70,7 @@ def _widest(grid: Grid | None, show: Formatter) -> int:
 def _strip(view: View, channel: ChannelView) -> list[str]:
     """A 1-D channel: weights and products stand under the input elements they belong to."""
     plane = channel.planes[0]
-    show_x, show_w, show_sum = (view.formats[key] for key in ("x", "w", "sum"))
+    show_x, show_w, show_sum = (view.formats[key] for key in ("x", "w", "part"))
     positions, words, flagged = plane.input.columns, view.words, _flagged(view)
     tap_at = {read.position: read.tap for read in view.reads[0]}
     numbers = [_widest(plane.input, show_x), _widest(plane.weight, show_w), _widest(plane.product, show_sum)]
@@ -104,7 +104,7 @@ def _planes(view: View, channel: ChannelView) -> list[str]:
         if plane.depth:
             lines.append(f"depth {', '.join(map(str, plane.depth))}, tap {', '.join(map(str, plane.lead))}")
         if number == len(channel.planes) - 1:
-            total = f"{_verb(view)} {view.formats['sum'](channel.total)}"
+            total = f"{_verb(view)} {view.formats['part'](channel.total)}"
             middle = 1 + len(plane.input.rows) // 2
             block[middle] = f"{block[middle]}   {_more(view, channel)}{total}"
         lines += block
@@ -112,7 +112,7 @@ def _planes(view: View, channel: ChannelView) -> list[str]:
 
 
 def _plane(view: View, plane: Plane) -> list[str]:
-    show_x, show_w, show_sum = (view.formats[key] for key in ("x", "w", "sum"))
+    show_x, show_w, show_sum = (view.formats[key] for key in ("x", "w", "part"))
     blocks = [_input_lines(plane.input, show_x, flagged=_flagged(view))]
     if plane.weight:
         blocks += [_grid_lines(plane.weight, show_w), _grid_lines(plane.product, show_sum)]
@@ -163,14 +163,14 @@ def _verb(view: View) -> str:
 def _more(view: View, channel: ChannelView) -> str:
     if not channel.hidden:
         return ""
-    return f"+ {len(channel.hidden)} more, {_verb(view)} {view.formats['sum'](channel.hidden_total)}   "
+    return f"+ {len(channel.hidden)} more, {_verb(view)} {view.formats['part'](channel.hidden_total)}   "
 
 
 def _addition(view: View) -> list[str]:
     """The channels' sums under one another, bias or divisor, and the output."""
     e = view.explanation
     show = view.formats["sum"]
-    rows = [(f"channel {c.channel}", show(c.total)) for c in view.channels]
+    rows = [(f"channel {c.channel}", view.formats["part"](c.total)) for c in view.channels]
     count, rest = view.other_channels
     if count:
         rows.append((f"{count} more, sum =", show(rest)))

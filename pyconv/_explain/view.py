@@ -255,18 +255,32 @@ class View:
 
     @cached_property
     def formats(self) -> dict[str, Formatter]:
-        """One formatter for inputs, one for weights, one for everything that is added."""
+        """Formatters for inputs "x", weights "w", products and channel sums "part", bias and outputs "sum".
+
+        What is added is formatted alike; an average's quotient has decimals that its elements need not have.
+        """
         planes = [plane for view in self.channels for plane in view.planes]
         inputs = [c.value for plane in planes for c in plane.input.cells.values()]
         weights = [c.value for plane in planes if plane.weight for c in plane.weight.cells.values()]
-        added = [c.value for plane in planes for c in plane.product.cells.values()]
-        added += [view.total for view in self.channels] + [view.hidden_total for view in self.channels]
-        added += [self.other_channels[1], self.explanation.value]
-        added += [c.value for c in self.output.cells.values()]
-        added += [] if self.explanation.bias is None else [self.explanation.bias]
-        if not weights and self.operator.combine == "max":
-            return {"x": Formatter(inputs + added), "w": Formatter([]), "sum": Formatter(inputs + added)}
-        return {"x": Formatter(inputs), "w": Formatter(weights), "sum": Formatter(added)}
+        parts = [c.value for plane in planes for c in plane.product.cells.values()]
+        parts += [view.total for view in self.channels] + [view.hidden_total for view in self.channels]
+        outputs = [self.explanation.value, *(c.value for c in self.output.cells.values())]
+        if self.operator.combine == "mean":
+            return formatters(inputs, weights, inputs + parts, outputs)
+        if self.operator.combine == "max":
+            return formatters(*[inputs + parts + outputs] * 4)
+        outputs += [
+            self.other_channels[1],
+            *([] if self.explanation.bias is None else [self.explanation.bias]),
+        ]
+        return formatters(inputs, weights, parts + outputs, parts + outputs)
+
+
+def formatters(
+    x: list[Number], w: list[Number], part: list[Number], total: list[Number]
+) -> dict[str, Formatter]:
+    """The four formatters of an explanation."""
+    return {"x": Formatter(x), "w": Formatter(w), "part": Formatter(part), "sum": Formatter(total)}
 
 
 def _known(labels: Labels) -> list[int]:
