@@ -43,3 +43,16 @@ def test_the_words(tmp_path):
 def test_the_gallery(tmp_path):
     out = run("explain_gallery.py", tmp_path)
     assert len(out.splitlines()) == len(list(tmp_path.glob("*.svg"))) > 12
+
+
+def test_the_pictures_in_the_readme_are_those_of_the_gallery(tmp_path):
+    run("explain_gallery.py", tmp_path)
+    committed = sorted((EXAMPLES.parent / "docs" / "pictures").glob("*.svg"))
+    assert len(committed) == 3
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    for picture in committed:
+        assert f"docs/pictures/{picture.name}" in readme
+        drawn = (tmp_path / picture.name).read_text(encoding="utf-8")
+        assert picture.read_text(encoding="utf-8") == drawn, (
+            f"python examples/explain_gallery.py: copy {picture.name}"
+        )

@@ -63,8 +63,11 @@ def _label(label: int | None) -> str:
     return GAP if label is None else str(label)
 
 
-def _widest(grid: Grid | None, show: Formatter) -> int:
-    return max((len(show(cell.value)) for cell in grid.cells.values()), default=1) if grid else 1
+def _widest(view: View, which: str, kind: str) -> int:
+    """Characters of the longest number in one kind of grid, over all channels: their columns line up."""
+    grids = [getattr(plane, which) for channel in view.channels for plane in channel.planes]
+    cells = [cell for grid in grids if grid for cell in grid.cells.values()]
+    return max((len(view.formats[kind](cell.value)) for cell in cells), default=1)
 
 
 def _strip(view: View, channel: ChannelView) -> list[str]:
@@ -73,7 +76,7 @@ def _strip(view: View, channel: ChannelView) -> list[str]:
     show_x, show_w, show_sum = (view.formats[key] for key in ("x", "w", "part"))
     positions, words, flagged = plane.input.columns, view.words, _flagged(view)
     tap_at = {read.position: read.tap for read in view.reads[0]}
-    numbers = [_widest(plane.input, show_x), _widest(plane.weight, show_w), _widest(plane.product, show_sum)]
+    numbers = [_widest(view, "input", "x"), _widest(view, "weight", "w"), _widest(view, "product", "part")]
     width = 2 + flagged + max(*numbers, *(len(_label(p)) for p in positions), *map(len, words.values()), 0)
 
     def line(name: str, texts: Iterable[str]) -> str:
@@ -113,9 +116,10 @@ def _planes(view: View, channel: ChannelView) -> list[str]:
 
 def _plane(view: View, plane: Plane) -> list[str]:
     show_x, show_w, show_sum = (view.formats[key] for key in ("x", "w", "part"))
-    blocks = [_input_lines(plane.input, show_x, flagged=_flagged(view))]
+    blocks = [_input_lines(plane.input, show_x, _widest(view, "input", "x"), flagged=_flagged(view))]
     if plane.weight:
-        blocks += [_grid_lines(plane.weight, show_w), _grid_lines(plane.product, show_sum)]
+        blocks.append(_grid_lines(plane.weight, show_w, _widest(view, "weight", "w")))
+        blocks.append(_grid_lines(plane.product, show_sum, _widest(view, "product", "part")))
     titles = ["input", "weight", "products"]
     height = max(map(len, blocks))
     result = [""] * height
@@ -132,15 +136,14 @@ def _plane(view: View, plane: Plane) -> list[str]:
     return result
 
 
-def _grid_lines(grid: Grid, show: Formatter) -> list[str]:
+def _grid_lines(grid: Grid, show: Formatter, width: int) -> list[str]:
     """Weights or products as lines."""
-    width = _widest(grid, show)
     return [" ".join(_plain_cell(grid, r, c, show, width) for c in grid.columns) for r in grid.rows]
 
 
-def _input_lines(grid: Grid, show: Formatter, *, flagged: bool) -> list[str]:
+def _input_lines(grid: Grid, show: Formatter, widest: int, *, flagged: bool) -> list[str]:
     """The input as lines, with the indices of rows and columns around it."""
-    width = 2 + flagged + max(_widest(grid, show), *(len(_label(c)) for c in grid.columns), 0)
+    width = 2 + flagged + max(widest, *(len(_label(c)) for c in grid.columns), 0)
     side = max(len(_label(row)) for row in grid.rows)
     lines = [" " * (side + 1) + "".join(_label(c).rjust(width - 1) + " " for c in grid.columns)]
     for row in grid.rows:
