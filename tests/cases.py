@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 import pyconv
 from pyconv import _core
-from pyconv.testing import CASES, ConvCase
+from pyconv.testing import CASES, ConvCase, assert_conv_close
 
 ALGORITHMS = [name for name, _ in _core.algorithms()]
 ISAS = _core.available_isas()
 FUSED_ISAS = [isa for isa in ISAS if isa != "baseline"]  # those that promise 1 covers
+DIRECT_FAMILY = ["direct", "im2col"]  # one accumulation order: one set of bits
 THREADS = (1, 2, 3, 4)
 DTYPES = (np.float32, np.float64)
 LAYOUTS = ("channels_first", "channels_last", "fortran", "strided")
@@ -40,6 +44,7 @@ __all__ = [
     "ALGORITHMS",
     "CASES",
     "CONV",
+    "DIRECT_FAMILY",
     "DTYPES",
     "FEW_CASES",
     "FUSED_ISAS",
@@ -50,12 +55,36 @@ __all__ = [
 ]
 
 
+@cache
 def refusal(case: ConvCase, algorithm: str) -> str:
-    """Why `algorithm` does not take this problem, "" if it does."""
-    if algorithm == "auto":
-        return ""
-    plan = pyconv.plan(**case.arguments())
-    return next(c.refusal for c in plan.candidates if c.algorithm == algorithm)
+    """Why `algorithm` cannot take this problem even if forced, "" if it can."""
+    try:
+        pyconv.plan(**case.arguments(), algorithm=algorithm)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def takers(case: ConvCase) -> list[str]:
+    """The algorithms that can take a problem: never none, and a new one is tested at once."""
+    return [name for name in ALGORITHMS if not refusal(case, name)]
+
+
+def ways(cases: Sequence[ConvCase]) -> pytest.MarkDecorator:
+    """Parametrise over every problem and every algorithm that takes it."""
+    pairs = [(case, algorithm) for case in cases for algorithm in takers(case)]
+    return pytest.mark.parametrize(("case", "algorithm"), pairs, ids=str)
+
+
+def check(
+    result: npt.NDArray[Any], expected: npt.NDArray[Any], arguments: dict[str, Any], algorithm: str
+) -> None:
+    """The result for exact inputs: equal where the algorithm declares itself exact, else within its bound."""
+    assert result.shape == expected.shape
+    if pyconv.plan(**arguments, algorithm=algorithm).exact_on_integers:
+        assert np.array_equal(result, expected)
+    else:
+        assert_conv_close(result, expected, **arguments, algorithm=algorithm)
 
 
 def in_layout(array: npt.NDArray[Any] | None, layout: str, batched: bool) -> npt.NDArray[Any] | None:

@@ -1,10 +1,25 @@
 """Any array-like in: every memory order, byte order, alignment, lists, tensors; nothing else is touched."""
 
+import inspect
+
 import numpy as np
 import oracle
 import pytest
 import torch
-from cases import ALGORITHMS, FEW_CASES, ISAS, LAYOUTS, ConvCase, in_layout, run, same_bits
+from cases import (
+    CONV,
+    DIRECT_FAMILY,
+    FEW_CASES,
+    ISAS,
+    LAYOUTS,
+    ConvCase,
+    check,
+    in_layout,
+    run,
+    same_bits,
+    takers,
+    ways,
+)
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 import pyconv
@@ -90,6 +105,29 @@ def test_dtypes_follow_result_type():
         assert pyconv.conv1d(x.astype(other), w).dtype == np.float32
 
 
+def test_signature_is_torchs_then_keywords():
+    shared = ["input", "weight", "bias", "stride", "padding", "dilation", "groups"]
+    ours = ["padding_mode", "activation", "residual", "data_format", "algorithm", "out"]
+    for function in CONV.values():
+        parameters = inspect.signature(function).parameters.values()
+        assert [p.name for p in parameters] == shared + ours
+        assert [p.name for p in parameters if p.kind is p.KEYWORD_ONLY] == ours
+
+
+TWOS = [2, (2,), [2], (2, 2), [2, 2], np.int64(2), np.array([2, 2]), torch.Size([2, 2])]
+
+
+@pytest.mark.parametrize("number", TWOS)
+def test_numbers_as_torch_takes_them(number):
+    case = ConvCase(in_ch=4, out_ch=6, size=(9, 11), kernel=(3, 2), padding=2)
+    arguments = case.arguments("exact")
+    for name in ("stride", "padding", "dilation"):
+        expected = oracle.conv(**(arguments | {name: 2}))
+        assert np.array_equal(pyconv.conv2d(**(arguments | {name: number})), expected), name
+    pairs = arguments | {"padding": [[2, 2], (2, 2)]}
+    assert np.array_equal(pyconv.conv2d(**pairs), oracle.conv(**arguments))
+
+
 def test_broadcast_and_overlapping_inputs():
     rng = np.random.default_rng(0)
     w = rng.integers(-4, 5, (7, 6, 2, 3)).astype(np.float32)
@@ -102,7 +140,7 @@ def test_broadcast_and_overlapping_inputs():
     }
     for name, x in inputs.items():
         kernel = w if x.shape[-1] > 1 else w[..., :1]
-        for algorithm in ALGORITHMS:
+        for algorithm in DIRECT_FAMILY:
             result = pyconv.conv2d(x, kernel, algorithm=algorithm)
             assert np.array_equal(result, oracle.conv(x, kernel)), (name, algorithm)
     zero_weight = np.broadcast_to(np.float32(2), (3, 6, 2, 2))
@@ -111,8 +149,7 @@ def test_broadcast_and_overlapping_inputs():
     )
 
 
-@pytest.mark.parametrize("case", FEW_CASES, ids=str)
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@ways(FEW_CASES)
 def test_canaries_and_nan_neighbours(case, algorithm):
     """Every operand lies inside a larger buffer of NaN: reading beyond it shows, and so does writing."""
     arguments = case.arguments("exact")
@@ -129,7 +166,7 @@ def test_canaries_and_nan_neighbours(case, algorithm):
             out, buffer = inside(in_layout(np.zeros(case.out_shape, np.float32), layout, True), CANARY)
             with pyconv.options(isa=isa, algorithm=algorithm):
                 result = getattr(pyconv, f"conv{case.rank}d")(**placed, out=out)
-            assert np.array_equal(result, expected), (isa, layout)
+            check(result, expected, arguments, algorithm)
             margin = (buffer.size - out.size) // 2
             assert np.all(buffer[:margin] == CANARY)
             assert np.all(buffer[-margin:] == CANARY)
@@ -147,12 +184,33 @@ def inside(array, value):
 def test_gaps_of_a_strided_out_stay_untouched():
     case = ConvCase(in_ch=3, out_ch=18, size=(6, 33), kernel=(1, 2))
     arguments = case.arguments("exact")
-    for algorithm in ALGORITHMS:
+    for algorithm in takers(case):
         buffer = np.full((1, 20, 7, 66), CANARY, np.float32)
         out = buffer[:, 1:19, :6, 1::2][..., :32]
         run(arguments, algorithm=algorithm, out=out)
-        assert np.array_equal(out, oracle.conv(**arguments))
+        check(out, oracle.conv(**arguments), arguments, algorithm)
         assert np.sum(buffer != CANARY) == out.size
+
+
+def test_more_than_2_to_the_31_elements():
+    """Index arithmetic is 64-bit: the ends of an 8 GB input, of which only a few pages are ever touched."""
+    step = 2**30
+    try:
+        x = np.zeros((1, 1, 2, step + 3), np.float32)
+    except MemoryError:
+        pytest.skip("cannot reserve 8 GB of address space")
+    assert x.size > 2**31
+    rng = np.random.default_rng(0)
+    x[..., :3] = rng.integers(-4, 5, (1, 1, 2, 3))
+    x[..., -3:] = rng.integers(-4, 5, (1, 1, 2, 3))
+    w = rng.integers(-4, 5, (5, 1, 2, 3)).astype(np.float32)
+    ends = np.concatenate([x[..., :3], x[..., -3:]], axis=-1)
+    case = ConvCase(in_ch=1, out_ch=5, size=x.shape[2:], kernel=(2, 3), stride=(1, step))
+    assert case.out_shape == (1, 5, 1, 2)
+    plan = pyconv.plan(x, w, stride=case.stride)
+    for algorithm in [candidate.algorithm for candidate in plan.candidates if not candidate.refusal]:
+        result = pyconv.conv2d(x, w, stride=case.stride, algorithm=algorithm)
+        assert np.array_equal(result, oracle.conv(ends, w, stride=(1, 3))), algorithm
 
 
 def test_out_may_overlap_every_operand():
@@ -216,7 +274,7 @@ def test_plain_functions_keep_nothing():
 def test_arguments_are_not_written(layout):
     arguments = CASE.arguments("dense")
     before = {name: arguments[name].copy() for name in ARRAYS}
-    for algorithm in ALGORITHMS:
+    for algorithm in takers(CASE):
         run(arguments, layout=layout, algorithm=algorithm, num_threads=2)
         for name in ARRAYS:
             assert same_bits(arguments[name], before[name])

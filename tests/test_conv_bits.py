@@ -7,9 +7,9 @@ promise across instruction sets, and inside it for everything else.
 import numpy as np
 import pytest
 from cases import (
-    ALGORITHMS,
     CASES,
     CONV,
+    DIRECT_FAMILY,
     DTYPES,
     FEW_CASES,
     FUSED_ISAS,
@@ -21,11 +21,10 @@ from cases import (
     refusal,
     run,
     same_bits,
+    ways,
 )
 
 import pyconv
-
-DIRECT_FAMILY = ["direct", "im2col"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -40,8 +39,7 @@ def test_direct_and_im2col_share_bits(case):
             assert same_bits(*results), (dtype, isa)
 
 
-@pytest.mark.parametrize("case", FEW_CASES, ids=str)
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@ways(FEW_CASES)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_threads_layouts_and_instruction_sets(case, algorithm, dtype):
     arguments = case.arguments("dense", dtype)
@@ -58,8 +56,7 @@ def test_threads_layouts_and_instruction_sets(case, algorithm, dtype):
         assert same_bits(np.ascontiguousarray(out), reference[isa]), isa
 
 
-@pytest.mark.parametrize("case", FEW_CASES, ids=str)
-@pytest.mark.parametrize("algorithm", [*ALGORITHMS, "auto"])
+@ways(FEW_CASES)
 def test_batch_and_position_in_the_batch(case, algorithm):
     one = case.arguments("dense")
     alone = run(one, algorithm=algorithm, num_threads=1)

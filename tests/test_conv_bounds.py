@@ -5,10 +5,9 @@ inputs; the bound itself comes from pyconv.testing, the right value from torch i
 import numpy as np
 import oracle
 import pytest
-from cases import ALGORITHMS, CASES, CONV, DTYPES, FEW_CASES, ISAS, ConvCase, refusal, run
+from cases import CASES, CONV, DIRECT_FAMILY, DTYPES, FEW_CASES, ISAS, ConvCase, run, takers, ways
 
 import pyconv
-from pyconv import _core
 from pyconv.testing import assert_conv_close, error_bound
 
 
@@ -18,31 +17,43 @@ def test_declared_bound(case, fill):
     for dtype in DTYPES:
         arguments = case.arguments(fill, dtype)
         expected = oracle.conv(**arguments)
-        for algorithm in (name for name in ALGORITHMS if not refusal(case, name)):
+        for algorithm in takers(case):
             for isa in ISAS:
                 result = run(arguments, algorithm=algorithm, isa=isa)
                 assert_conv_close(result, expected, **arguments, algorithm=algorithm, err_msg=isa)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_declared_bound_says_something(algorithm):
-    """The bound of a row is never worse than that of one long chain, and far better for many channels."""
+@ways(FEW_CASES)
+def test_an_elementwise_bound_says_something(case, algorithm):
+    """It is never worse than that of one long chain."""
+    plan = pyconv.plan(**case.arguments(), algorithm=algorithm)
+    if plan.bound_kind == "elementwise":
+        assert plan.exact_on_integers
+        assert plan.bound_factor <= case.weight_shape[1] * np.prod(case.kernel) + 4
+
+
+@pytest.mark.parametrize("algorithm", DIRECT_FAMILY)
+def test_chains_keep_the_bound_small(algorithm):
+    plan = pyconv.plan("n1c8192h8w8_k8r3s3p1", algorithm=algorithm)
+    assert plan.bound_factor < 8192 * 9 / 50
+
+
+def test_highest_precision_admits_elementwise_bounds_only():
     for case in FEW_CASES:
-        terms = case.weight_shape[1] * int(np.prod(case.kernel))
-        text = pyconv.plan(**case.arguments()).problem
-        kind, factor, exact = _core.error_bound(text, algorithm, "highest")
-        assert kind == "elementwise"
-        assert exact
-        assert factor <= terms + 4
-    kind, factor, _ = _core.error_bound("n1c8192h8w8_k8r3s3p1", algorithm, "highest")
-    assert factor < 8192 * 9 / 50
+        with pyconv.options(precision="highest"):
+            plan = pyconv.plan(**case.arguments())
+        assert plan.bound_kind == "elementwise"
+        for candidate in plan.candidates:
+            if not candidate.refusal:
+                forced = pyconv.plan(**case.arguments(), algorithm=candidate.algorithm)
+                assert forced.bound_kind == "elementwise"
 
 
 def test_zero_input_gives_exactly_the_bias():
     case = ConvCase(in_ch=40, out_ch=20, size=(9, 9), kernel=(3, 3), padding=1, bias=True)
     arguments = case.arguments("dense")
     arguments["input"][...] = 0
-    for algorithm in ALGORITHMS:
+    for algorithm in takers(case):
         result = run(arguments, algorithm=algorithm)
         assert np.array_equal(result, np.broadcast_to(arguments["bias"].reshape(1, -1, 1, 1), result.shape))
 
@@ -69,7 +80,7 @@ def test_huge_and_tiny_values(rank):
         arguments["input"] *= np.float32(scale)
         arguments["weight"] *= np.float32(scale if scale < 1e16 else 1e18)
         expected = oracle.conv(**arguments)
-        for algorithm in ALGORITHMS:
+        for algorithm in takers(case):
             result = run(arguments, algorithm=algorithm)
             assert_conv_close(result, expected, **arguments, algorithm=algorithm)
     arguments["input"] *= np.float32(1e5)

@@ -3,7 +3,10 @@
 import numpy as np
 import oracle
 import pytest
-from cases import ALGORITHMS, FEW_CASES, ISAS, LAYOUTS, ConvCase, run
+from cases import FEW_CASES, ISAS, LAYOUTS, ConvCase, run, takers, ways
+
+import pyconv
+from pyconv.testing import error_bound
 
 
 def readers(case, position):
@@ -16,11 +19,13 @@ def readers(case, position):
     return oracle.conv(**plain) > 0
 
 
-@pytest.mark.parametrize("case", FEW_CASES, ids=str)
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@ways(FEW_CASES)
 def test_stays_in_its_receptive_field(case, algorithm):
     arguments = case.arguments("dense")
     clean = {isa: run(arguments, algorithm=algorithm, isa=isa) for isa in ISAS}
+    # An algorithm by tiles computes the others of a spoilt tile anew: within its bound, not bit for bit.
+    by_tiles = pyconv.plan(**arguments, algorithm=algorithm).bound_kind != "elementwise"
+    slack = 2 * error_bound(**arguments, algorithm=algorithm) if by_tiles else 0.0 * clean[ISAS[0]]
     corners = {(0, *(0 for _ in case.size)), (case.in_ch - 1, *(n - 1 for n in case.size))}
     middle = (case.in_ch // 2, *(n // 2 for n in case.size))
     assert readers(case, middle).any()
@@ -33,32 +38,32 @@ def test_stays_in_its_receptive_field(case, algorithm):
             for isa in ISAS:
                 for layout in LAYOUTS:
                     result = run(spoilt, algorithm=algorithm, isa=isa, layout=layout)
-                    assert np.array_equal(result[~reads], clean[isa][~reads]), (isa, layout, value)
+                    assert np.all(np.abs(result - clean[isa])[~reads] <= slack[~reads]), (isa, layout, value)
                     assert np.array_equal(np.isnan(result), np.isnan(expected)), (isa, layout, value)
                     infinite = np.isinf(expected)
                     assert np.array_equal(result[infinite], expected[infinite])
                     assert not np.isinf(result[~infinite]).any()
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("activation", [None, "relu", "relu6", ("clip", -1.0, 1.0)])
-def test_nan_passes_the_activation(algorithm, activation):
+def test_nan_passes_the_activation(activation):
     case = ConvCase(
         in_ch=3, out_ch=18, size=(5, 19), kernel=(3, 3), padding=1, activation=activation, bias=True
     )
     arguments = case.arguments("dense")
     arguments["input"][...] = np.nan
-    for isa in ISAS:
-        for layout in LAYOUTS:
-            assert np.isnan(run(arguments, algorithm=algorithm, isa=isa, layout=layout)).all()
+    for algorithm in takers(case):
+        for isa in ISAS:
+            for layout in LAYOUTS:
+                assert np.isnan(run(arguments, algorithm=algorithm, isa=isa, layout=layout)).all()
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_channel_of_another_group_is_not_read(algorithm):
+def test_a_channel_of_another_group_is_not_read():
     case = ConvCase(in_ch=34, out_ch=34, size=(6, 17), kernel=(3, 3), groups=2, padding=1)
     arguments = case.arguments("dense")
     arguments["input"][:, :17] = np.nan
-    for isa in ISAS:
-        result = run(arguments, algorithm=algorithm, isa=isa)
-        assert np.isnan(result[:, :17]).all()
-        assert np.isfinite(result[:, 17:]).all()
+    for algorithm in takers(case):
+        for isa in ISAS:
+            result = run(arguments, algorithm=algorithm, isa=isa)
+            assert np.isnan(result[:, :17]).all()
+            assert np.isfinite(result[:, 17:]).all()

@@ -14,7 +14,7 @@ import numpy as np
 import oracle
 import pytest
 import torch
-from cases import ALGORITHMS, FEW_CASES, ISAS, run, same_bits
+from cases import FEW_CASES, ISAS, ConvCase, run, same_bits, takers
 
 import pyconv
 
@@ -223,17 +223,15 @@ def flushes_subnormals():
     return float(np.float32(1e-39) * np.float32(0.5)) == 0.0
 
 
-def subnormal_call():
-    """Subnormal inputs, products and sums: flushing any of them gives zeros."""
-    x = np.full((1, 3, 40), 1e-39, np.float32)
-    w = np.full((5, 3, 3), 0.25, np.float32)
-    return x, w
+SUBNORMAL = ConvCase(in_ch=3, out_ch=5, size=(40,), kernel=(3,))
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", takers(SUBNORMAL))
 @pytest.mark.parametrize("threads", [1, 4])
 def test_flush_to_zero_of_the_caller_changes_nothing(algorithm, threads):
-    x, w = subnormal_call()
+    # Subnormal inputs, products and sums: flushing any of them gives zeros.
+    x = np.full(SUBNORMAL.input_shape, 1e-39, np.float32)
+    w = np.full(SUBNORMAL.weight_shape, 0.25, np.float32)
     layer = pyconv.nn.Conv1d(3, 5, 3, bias=False)
     layer.weight = w
     expected = pyconv.conv1d(x, w, algorithm=algorithm)
@@ -259,18 +257,18 @@ def test_flush_to_zero_of_the_caller_changes_nothing(algorithm, threads):
 @pytest.mark.parametrize("mode", [0x400, 0x800, 0xC00])
 def test_rounding_mode_of_the_caller_changes_nothing(mode):
     libm = ctypes.CDLL("libm.so.6")
-    arguments = FEW_CASES[1].arguments("dense")
-    expected = {name: run(arguments, algorithm=name) for name in ALGORITHMS}
+    arguments, names = FEW_CASES[1].arguments("dense"), takers(FEW_CASES[1])
+    expected = {name: run(arguments, algorithm=name) for name in names}
     results, modes = {}, []
     libm.fesetround(mode)
     try:
-        for name in ALGORITHMS:
+        for name in names:
             results[name] = run(arguments, algorithm=name, num_threads=2)
             modes.append(libm.fegetround())
     finally:
         libm.fesetround(0)
-    assert modes == [mode] * len(ALGORITHMS)
-    for name in ALGORITHMS:
+    assert modes == [mode] * len(names)
+    for name in names:
         assert same_bits(results[name], expected[name])
 
 

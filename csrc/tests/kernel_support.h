@@ -12,6 +12,7 @@
 #include <limits>
 #include <new>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "core/math.h"
@@ -60,7 +61,15 @@ class GuardedBuffer {
     for (Index i = 0; i < count; ++i) data_[i] = std::numeric_limits<T>::quiet_NaN();
     for (Index i = 0; i < kCanaries; ++i) canary_[i] = kCanary;
   }
-  ~GuardedBuffer() { munmap(base_, mapped_); }
+  GuardedBuffer(GuardedBuffer&& other) noexcept
+      : count_(other.count_),
+        mapped_(other.mapped_),
+        base_(std::exchange(other.base_, nullptr)),
+        data_(other.data_),
+        canary_(other.canary_) {}
+  ~GuardedBuffer() {
+    if (base_ != nullptr) munmap(base_, mapped_);
+  }
   GuardedBuffer(const GuardedBuffer&) = delete;
   GuardedBuffer& operator=(const GuardedBuffer&) = delete;
 
