@@ -120,7 +120,12 @@ def test_a_result_survives_json(result, tmp_path):
     run.results.append(result)
     run.measurements.append(records.Measurement("memory", 1.5, "MB"))
     records.save(run, tmp_path / "run.json")
-    assert records.load(tmp_path / "run.json") == run
+    again = records.load(tmp_path / "run.json")
+    before, after = (one.results[0].find("pyconv-layer", "honest") for one in (run, again))
+    assert after.value == pytest.approx(before.value, rel=1e-5)  # six digits are kept
+    records.save(again, tmp_path / "again.json")
+    assert records.load(tmp_path / "again.json") == again
+    assert (again.ceilings, again.measurements, again.absent) == (run.ceilings, run.measurements, run.absent)
     (tmp_path / "old.json").write_text('{"schema": 0}')
     with pytest.raises(ValueError, match="schema must be 1; got 0"):
         records.load(tmp_path / "old.json")

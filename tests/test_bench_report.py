@@ -166,23 +166,35 @@ def test_help_teaches_with_an_example(command, capsys):
     assert f"python -m pyconv {command}" in capsys.readouterr().out
 
 
-def test_an_interrupted_run_keeps_what_it_has(monkeypatch):
+def test_an_interrupted_run_keeps_what_it_has_and_can_go_on(monkeypatch, tmp_path):
     calls = []
 
     def prepare(case, operands, setup):
         calls.append(case)
-        if len(calls) > 2:
+        if len(calls) == 3:
             raise KeyboardInterrupt
         values = engine.make_truth(case, operands).values.astype(case.dtype)
         return Prepared(lambda: values, lambda y: y, Given(setup.layout, "none"))
 
     monkeypatch.setattr(rivals, "find", lambda name: Rival(name, prepare, lambda n: n, layouts=("nchw",)))
     cases = tuple(parse_case(f"c2h{size}w8_k2r3s3") for size in (8, 9, 10, 11))
-    options = Options(suites=("custom",), cases=cases, rivals=("pyconv-layer",), threads=(1,), seconds=0.05)
+    options = Options(
+        ("custom",), cases, rivals=("pyconv-layer",), threads=(1,), seconds=0.05, resume=True, output=tmp_path
+    )
     finished = run.run(options, "test")
     assert not finished.complete
     assert [row.problem for row in finished.results] == ["n1c2h8w8_k2r3s3_f32", "n1c2h9w8_k2r3s3_f32"]
     assert "incomplete" in markdown.render(finished)
+    saved = options.stem.with_suffix(".json")
+    records.save(finished, saved)
+    resumed = run.run(options, "test")
+    assert resumed.complete
+    assert [case.in_size[0] for case in calls] == [8, 9, 10, 10, 11]
+    assert [parse_case(row.problem).in_size[0] for row in resumed.results] == [8, 9, 10, 11]
+    finished.versions = {"numpy": "0"}
+    records.save(finished, saved)
+    with pytest.raises(ValueError, match="--resume needs the same versions"):
+        run.run(options, "test")
 
 
 def test_the_partition_balance_is_what_the_busiest_thread_leaves():

@@ -60,6 +60,7 @@ def add_arguments(subparsers: Any) -> None:
     parser.add_argument("--isa", help="force an instruction set on pyconv: baseline, avx2, avx512 or neon")
     parser.add_argument("--seconds", type=float, help="time for each case (all contestants together)")
     parser.add_argument("--cold", action="store_true", help="also time single calls with cold caches")
+    parser.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     parser.add_argument(
         "--output", type=Path, default=Path("bench-output"), help="folder (default %(default)s)"
     )
@@ -82,8 +83,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
     if arguments.compare:
         return _report_changes(*map(records.load, arguments.compare))
-    finished = run.run(_options(arguments), "python -m pyconv " + " ".join(sys.argv[1:]))
-    _write(finished, arguments.output, arguments.markdown)
+    options = _options(arguments)
+    finished = run.run(options, "python -m pyconv " + " ".join(sys.argv[1:]))
+    _write(finished, options.stem, arguments.markdown)
     for fault in finished.faults:
         print(f"NOT TO BE BELIEVED: {fault}")
     status = 1 if finished.faults else 0
@@ -118,24 +120,24 @@ def _options(arguments: argparse.Namespace) -> Options:
         isa=arguments.isa,
         seconds=arguments.seconds,
         cold=arguments.cold,
+        resume=arguments.resume,
         output=arguments.output,
     )
 
 
-def _write(finished: records.Run, folder: Path, extra_markdown: Path | None) -> None:
+def _write(finished: records.Run, stem: Path, extra_markdown: Path | None) -> None:
     from pyconv.bench import markdown
     from pyconv.bench.report import figures, html
 
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = finished.suite.replace(" ", "-")
-    records.save(finished, folder / f"{stem}.json")
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    records.save(finished, stem.with_suffix(".json"))
     text = markdown.render(finished)
-    for path in filter(None, (folder / f"{stem}.md", extra_markdown)):
+    for path in filter(None, (stem.with_suffix(".md"), extra_markdown)):
         path.write_text(text, encoding="utf-8")
-    (folder / f"{stem}.html").write_text(html.render(finished), encoding="utf-8")
-    pictures = figures.write(finished, folder, stem)
+    stem.with_suffix(".html").write_text(html.render(finished), encoding="utf-8")
+    pictures = figures.write(finished, stem.parent, stem.name)
     print(text if len(finished.results) <= 12 else text.split("## Every row")[0])
-    print(f"written: {folder / stem}.json, .md, .html" + "".join(f", {path.name}" for path in pictures))
+    print(f"written: {stem}.json, .md, .html" + "".join(f", {path.name}" for path in pictures))
 
 
 def _report_changes(before: records.Run, after: records.Run) -> int:

@@ -122,7 +122,13 @@ class Run:
 
 
 def save(run: Run, path: Path) -> None:
-    path.write_text(json.dumps(dataclasses.asdict(run), indent=1) + "\n", encoding="utf-8")
+    """Six digits are more than a measurement has, and keep a committed file small."""
+    exact = json.dumps(dataclasses.asdict(run))
+    rounded = json.loads(exact, parse_float=lambda text: float(f"{float(text):.6g}"))
+    rows = rounded.pop("results")
+    head = json.dumps(rounded, indent=1)[:-2]  # without the closing brace: one line for each result follows
+    lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
+    path.write_text(f'{head},\n "results": [\n{lines}\n]}}\n', encoding="utf-8")
 
 
 def load(path: Path) -> Run:

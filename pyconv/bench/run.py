@@ -8,11 +8,13 @@ import dataclasses
 import datetime
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
-from pyconv.bench import engine, machine, rivals, suites
+from pyconv.bench import engine, machine, records, rivals, suites
 from pyconv.bench.cases import Case
 from pyconv.bench.engine import Conditions
 from pyconv.bench.harness import Method
+from pyconv.bench.problem_string import format_case
 from pyconv.bench.progress import Step, progress
 from pyconv.bench.records import Measurement, Run
 from pyconv.bench.rivals import Rival
@@ -45,6 +47,11 @@ def run(options: Options, command: str) -> Run:
         absent=absent,
         method=_method_record(sweeps),
     )
+    if options.resume:
+        _take_over(record, options.stem.with_suffix(".json"))
+    sweeps = [_without_measured(sweep, record) for sweep in sweeps]
+    measured = {item.name for item in record.measurements}
+    steps = [(suite, label) for suite, label in steps if label not in measured]
     total = sum(len(sweep.cases) for sweep in sweeps) + len(steps)
     with _settings(options), contextlib.suppress(KeyboardInterrupt):
         with progress(total, record.suite) as step:
@@ -58,12 +65,33 @@ def run(options: Options, command: str) -> Run:
     return record
 
 
+def _take_over(record: Run, path: Path) -> None:
+    """Go on with an interrupted run, if it was made here with these versions."""
+    if not path.exists():
+        return
+    earlier = records.load(path)
+    for field in ("suite", "machine", "versions"):
+        before, now = getattr(earlier, field), getattr(record, field)
+        if before != now:
+            raise ValueError(f"--resume needs the same {field}: {path} has {before}, this run has {now}")
+    record.started, record.ceilings = earlier.started, earlier.ceilings
+    record.results, record.measurements = earlier.results, earlier.measurements
+
+
+def _without_measured(sweep: Sweep, record: Run) -> Sweep:
+    measured = {(row.problem, row.network, row.name, row.threads) for row in record.results}
+    threads = sweep.conditions.threads
+    left = [c for c in sweep.cases if (format_case(c), c.network, c.name, threads) not in measured]
+    return dataclasses.replace(sweep, cases=tuple(left))
+
+
 def _measure_all(
     record: Run, options: Options, sweeps: list[Sweep], steps: list[tuple[Suite, str]], step: Step
 ) -> None:
     dtypes = sorted({case.dtype for sweep in sweeps for case in sweep.cases})
     isa = options.isa or machine.current_isa()
-    record.ceilings = machine.measure_ceilings(isa, dtypes)
+    ceilings = machine.measure_ceilings(isa, dtypes)
+    record.ceilings = machine.best_of(record.ceilings or ceilings, ceilings)
     for sweep in sweeps:
         for case in sweep.cases:
             step(case.title or case.kind)

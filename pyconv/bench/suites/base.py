@@ -29,7 +29,13 @@ class Options:
     isa: str | None = None
     seconds: float | None = None
     cold: bool = False
+    resume: bool = False  # go on where an interrupted run with the same output stopped
     output: Path = Path("bench-output")
+
+    @property
+    def stem(self) -> Path:
+        """Where the report goes, without its suffix."""
+        return self.output / "-".join(self.suites)
 
 
 @dataclasses.dataclass(frozen=True)
