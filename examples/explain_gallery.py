@@ -37,7 +37,7 @@ GALLERY: dict[str, tuple[str, str, Callable[[], Explanation | ShapeExplanation]]
     "conv1d": (
         "One dimension",
         "The same along a line: weights and products stand under the elements they belong to.",
-        lambda: pyconv.explain(LINE, TAPS, [1], at=(0, 0, 3)),
+        lambda: pyconv.explain(LINE, TAPS, [1], at=(0, 0, 4)),
     ),
     "conv3d": (
         "Three dimensions",
@@ -111,10 +111,21 @@ GALLERY: dict[str, tuple[str, str, Callable[[], Explanation | ShapeExplanation]]
 }
 
 
-def main(folder: Path) -> None:
+def draw(folder: Path) -> None:
+    """Draw every picture, and a Markdown page that shows them: gallery.md."""
     folder.mkdir(parents=True, exist_ok=True)
+    page = []
     for name, (title, sentence, picture) in GALLERY.items():
-        picture().save(folder / f"{name}.svg")
+        drawn = picture()
+        drawn.save(folder / f"{name}.svg")
+        first = str(drawn).partition("\n")[0]
+        page.append(f"## {title}\n\n{sentence}\n\n![{first}]({folder.name}/{name}.svg)\n")
+    (folder / "gallery.md").write_text("\n".join(page), encoding="utf-8")
+
+
+def main(folder: Path) -> None:
+    draw(folder)
+    for name, (title, sentence, _) in GALLERY.items():
         print(f"{name}.svg: {title}. {sentence}")
 
 
