@@ -80,6 +80,13 @@ def test_markdown_shows_rows_scores_controls_and_faults():
         assert expected in text
 
 
+def test_markdown_says_when_the_machine_was_busy():
+    row = result_of("c8h8w8_k8r1s1", {LAYER_TORCH: 1.0})
+    for share, words in ((0.5, "0.50; OTHER PROCESSES"), (1.02, "blocks: 1.00\n")):
+        entries = [dataclasses.replace(entry, cpu_per_wall=share) for entry in row.entries]
+        assert words in markdown.render(run_of(dataclasses.replace(row, entries=entries)))
+
+
 def test_markdown_says_why_a_row_has_no_figure():
     row = result_of("c8h8w8_k8r1s1", {LAYER_TORCH: 1.0})
     entries = [

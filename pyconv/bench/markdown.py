@@ -11,6 +11,7 @@ from pyconv.bench.records import OK, CaseResult, Run
 from pyconv.bench.rivals import SUBJECTS
 from pyconv.bench.stats import Ratio, geometric_mean
 
+BUSY = 0.95  # below this share of the CPU the machine was not ours
 METHOD = (
     "Ratios say how many times faster pyconv is (above 1: pyconv ahead): 10th percentiles of interleaved "
     "blocks (ABBA), in brackets the 95 % bootstrap interval. Every result was checked against float64 before "
@@ -40,6 +41,18 @@ def control_spread(results: Iterable[CaseResult]) -> tuple[float, float] | None:
     if not values:
         return None
     return statistics.pstdev(values), max(abs(value - 1) for value in values)
+
+
+def cpu_share(results: Iterable[CaseResult]) -> float | None:
+    """CPU time / wall time of the single-threaded blocks: below 1, other processes ran as well."""
+    shares = [
+        min(1.0, entry.cpu_per_wall)
+        for result in results
+        if result.threads == 1
+        for entry in result.entries
+        if entry.cpu_per_wall is not None
+    ]
+    return statistics.fmean(shares) if shares else None
 
 
 def network_totals(run: Run, subject: str, rival: str) -> dict[tuple[str, int], tuple[float, float, int]]:
@@ -77,6 +90,11 @@ def _head(run: Run) -> str:
     if (spread := control_spread(run.results)) is not None:
         facts.append(
             f"- A/A control: standard deviation {100 * spread[0]:.2f} %, worst {100 * spread[1]:.2f} %"
+        )
+    if (share := cpu_share(run.results)) is not None:
+        facts.append(
+            f"- CPU time / wall time of single-threaded blocks: {share:.2f}"
+            + ("" if share > BUSY else "; OTHER PROCESSES WERE RUNNING")
         )
     facts += [f"- absent: {name} ({reason})" for name, reason in run.absent.items()]
     return "\n\n".join(facts[:2]) + "\n\n" + "\n".join(facts[2:])

@@ -9,7 +9,7 @@ import json
 import re
 
 from pyconv.bench import sets
-from pyconv.bench.markdown import METHOD, control_spread
+from pyconv.bench.markdown import METHOD, control_spread, cpu_share
 from pyconv.bench.records import Run
 
 _FILES = importlib.resources.files("pyconv.bench.report")
@@ -22,7 +22,8 @@ def render(run: Run, before: Run | None = None) -> str:
         "METHOD": html.escape(METHOD),
         "STYLE": _read("style.css"),
         "RUN": _embedded(
-            dataclasses.asdict(run) | {"scores": _scores(run), "spread": control_spread(run.results)}
+            dataclasses.asdict(run)
+            | {"scores": _scores(run), "spread": control_spread(run.results), "share": cpu_share(run.results)}
         ),
         "BEFORE": _embedded(dataclasses.asdict(before) if before is not None else None),
         "SCRIPT": _read("charts.js") + _read("report.js"),

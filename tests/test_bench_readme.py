@@ -1,0 +1,46 @@
+"""README claims only what the committed run says."""
+
+from pathlib import Path
+
+import pytest
+
+from pyconv.bench import readme, records
+from pyconv.bench.problem_string import format_case, parse_case
+from pyconv.bench.stats import Ratio
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_speed_section_is_what_the_committed_run_says():
+    text = (ROOT / "README.md").read_text("utf-8")
+    run_file = readme.named_run(text)
+    if run_file is None:
+        pytest.skip("README publishes no figures")
+    run = records.load(ROOT / run_file)
+    assert run.complete
+    assert not run.faults
+    assert text == readme.update(text, run)
+
+
+def test_a_changed_figure_is_noticed_and_written_again():
+    case = parse_case("c8h8w8_k8r1s1")
+    row = records.CaseResult(
+        format_case(case), "net", "a", "test", "conv", 2, case.kind, case.dtype, 1, 1, 1, case.flops, case.flops,
+        case.bytes_moved, [], [records.Comparison("pyconv-layer", "torch", "best", Ratio(2.5, 2.4, 2.6))],
+    )  # fmt: skip
+    run = records.Run("layers", "make bench", "2026-01-02T03:04", {"processor": "P"}, {"numpy": "2"}, {}, {})
+    run.results.append(row)
+    text = readme.update("a\n<!-- speed: run.json -->\nold\n<!-- end of speed -->\nb\n", run)
+    assert readme.named_run(text) == "run.json"
+    assert "| all convolutions, layer | best | 1 | 1 | 2.50x | 2.50x |" in text
+    assert "Measured 2026-01-02 on P" in text
+    assert text.startswith("a\n")
+    assert text.endswith("<!-- end of speed -->\nb\n")
+    assert readme.update(text, run) == text
+    assert readme.update(text.replace("2.50x", "9.50x"), run) == text
+
+
+def test_a_document_without_markers_is_refused():
+    assert readme.named_run("# title") is None
+    with pytest.raises(ValueError, match="no section between"):
+        readme.update("# title", records.Run("layers", "", "", {}, {}, {}, {}))
