@@ -20,6 +20,8 @@ def test_problem_strings_of_every_kind(capsys):
         assert "output[0, 0" in out
         assert "pyconv " in out
         assert "TOO FAR" not in out
+    assert main(["explain", "--shape", "n1c2w11_k3s4", "--at=-1,-1,-1"]) == 0
+    assert "output[0, 2, 7]" in capsys.readouterr().out
 
 
 def test_files_in_picture_out(tmp_path, capsys):
@@ -67,6 +69,7 @@ def test_help_teaches(capsys):
         (["--input", "absent.npy", "--weight", "w.npy"], "cannot read absent.npy"),
         (["--shape", "n1c2w11_k3s4", "--at", "0,0,99"], "must lie in the output"),
         (["--shape", "n1c2w11_k3s4", "-o", "x.gif"], ".svg"),
+        (["--shape", "n1c2w11_k3s4", "-o", "absent/x.svg"], "cannot write absent/x.svg"),
     ],
 )
 def test_mistakes_are_told_without_a_traceback(arguments, words, capsys):

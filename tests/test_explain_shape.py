@@ -114,3 +114,18 @@ def test_receptive_field_of_given_numbers():
     assert field.start == (-1, -2)
     with pytest.raises(ValueError, match="at least one layer"):
         pyconv.receptive_field([])
+
+
+def test_receptive_field_opens_containers_and_never_guesses():
+    nn = torch.nn
+    conv = nn.Conv2d(1, 1, 3, 2)
+    plain = pyconv.receptive_field([conv, conv])
+    assert pyconv.receptive_field(nn.Sequential(nn.Sequential(conv, nn.ReLU()), nn.Sequential(conv))) == plain
+    mine = pyconv.nn.Conv2d(1, 1, 3, 2)
+    assert pyconv.receptive_field([mine, mine]).size == plain.size == (7, 7)
+    block = nn.TransformerEncoderLayer(4, 1)
+    for layer in (nn.AdaptiveAvgPool2d(1), nn.ConvTranspose2d(1, 1, 3), nn.Upsample(scale_factor=2), block):
+        with pytest.raises(ValueError, match=type(layer).__name__):
+            pyconv.receptive_field([conv, layer])
+    with pytest.raises(ValueError, match="needs a kernel_size"):
+        pyconv.receptive_field([{"stride": 2}])

@@ -52,7 +52,7 @@ def add_arguments(subparsers: Any) -> None:
     data.add_argument("--ceil-mode", action="store_true", help="pooling: a last window may hang over the end")
     shown = parser.add_argument_group("what is shown")
     shown.add_argument(
-        "--at", type=numbers, metavar="N,C,POS", help="the output element, from 0; -1 is the last"
+        "--at", type=numbers, metavar="N,C,POS", help="the output element, from 0; --at=-1,-1,-1: the last"
     )
     shown.add_argument("--labels", type=str.split, metavar='"A B C"', help="words under a 1-D input")
     shown.add_argument("--sizes", action="store_true", help="explain the output's size instead of an element")
@@ -78,7 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
     call = _from_shape(arguments) if arguments.shape else _from_files(arguments)
     explanation = _explain_sizes(call) if arguments.sizes else _explain(call, arguments)
     if arguments.output:
-        explanation.save(arguments.output)
+        try:
+            explanation.save(arguments.output)
+        except (OSError, ImportError) as error:
+            raise ValueError(f"cannot write {arguments.output}: {error}") from None
         print(f"wrote {arguments.output}")
     else:
         print(explanation)

@@ -15,7 +15,7 @@ class Drawn(Protocol):
 
 
 def save(drawn: Drawn, path: str | Path) -> None:
-    """Write `drawn` as .svg, .html, .png or .txt; the file appears whole or not at all."""
+    """Write `drawn` as .svg, .html, .png or .txt; what cannot be drawn leaves no file."""
     path = Path(path)
     kind = path.suffix.lower()
     if kind == ".svg":

@@ -100,6 +100,7 @@ function inputCell(number) {
       show("x", value(model.x[number][flat])));
     cell.addEventListener("mouseenter", () => showFed(flat, model.channels[number], position));
     cell.addEventListener("mouseleave", clearFed);
+    cell.addEventListener("click", () => { clearFed(); showFed(flat, model.channels[number], position); });
     cells.input[number][flat] = cell;
     return cell;
   };

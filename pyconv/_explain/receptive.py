@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,8 +79,8 @@ def receptive_field(layers: Iterable[Any], rank: int | None = None) -> Receptive
     ----------
     layers : iterable
         From first to last: layers of `pyconv.nn` or `torch.nn` (anything with `kernel_size`), mappings or
-        tuples ``(kernel_size, stride, padding, dilation)`` whose end may be left out. Layers without
-        `kernel_size`, such as activations, change nothing and are skipped.
+        tuples ``(kernel_size, stride, padding, dilation)`` whose end may be left out. Containers are
+        opened; layers without `kernel_size`, such as activations, change nothing and are skipped.
     rank : int, optional
         Number of axes. Taken from the layers; needed only where all of them are given by single numbers
         and the stack is not 1-D.
@@ -104,7 +104,7 @@ def receptive_field(layers: Iterable[Any], rank: int | None = None) -> Receptive
     kernel 3 stride 2 padding 1  11             4         -5
     kernel 3 stride 1 padding 1  19             4         -9
     """
-    rows = [row for layer in layers if (row := _settings(layer)) is not None]
+    rows = list(_flat(layers))
     ranks = {len(v) for row in rows for v in row[1:] if isinstance(v, Sequence) and not isinstance(v, str)}
     ranks -= {1} if len(ranks) > 1 else set()
     rank = rank or max(ranks, default=1)
@@ -124,20 +124,42 @@ def receptive_field(layers: Iterable[Any], rank: int | None = None) -> Receptive
     return ReceptiveField(tuple(stages))
 
 
-def _settings(layer: Any) -> tuple[str, Any, Any, Any, Any] | None:
-    """Name, kernel size, stride, padding and dilation of a layer; None for one without a kernel."""
+Row = tuple[str, Any, Any, Any, Any]  # name, kernel size, stride, padding, dilation
+
+
+def _flat(layers: Iterable[Any]) -> Iterator[Row]:
+    """The settings of every layer with a kernel; containers are opened, activations and the like skipped."""
+    for layer in layers:
+        if isinstance(layer, Mapping | Sequence):
+            yield _settings(layer)
+            continue
+        name = type(layer).__name__
+        for refused in ("output_size", "scale_factor", "transposed", "output_padding"):
+            if getattr(layer, refused, None) and any(_numbers(getattr(layer, refused))):
+                raise ValueError(f"{name} has no fixed window ({refused} is set): give the layers before it")
+        if hasattr(layer, "kernel_size"):
+            yield _settings(layer)
+        elif isinstance(layer, Iterable):
+            yield from _flat(layer)
+        elif hasattr(layer, "children") and next(iter(layer.children()), None) is not None:
+            raise ValueError(f"{name} does not say in which order its layers run: give them one by one")
+
+
+def _numbers(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, Sequence) else (value,)
+
+
+def _settings(layer: Any) -> Row:
+    """Name, kernel size, stride, padding and dilation of one layer."""
     if isinstance(layer, Mapping):
         found = dict(layer)
     elif isinstance(layer, Sequence):
         found = dict(zip(("kernel_size", "stride", "padding", "dilation"), layer, strict=False))
-    elif hasattr(layer, "kernel_size"):
-        found = {
-            key: getattr(layer, key)
-            for key in ("kernel_size", "stride", "padding", "dilation")
-            if hasattr(layer, key)
-        }
     else:
-        return None
+        keys = ("kernel_size", "stride", "padding", "dilation")
+        found = {key: getattr(layer, key) for key in keys if hasattr(layer, key)}
+    if "kernel_size" not in found:
+        raise ValueError(f"a layer needs a kernel_size, got {layer!r}")
     kernel, stride = found["kernel_size"], found.get("stride", 1)
     padding, dilation = found.get("padding", 0), found.get("dilation", 1)
     if isinstance(layer, Mapping | Sequence):
