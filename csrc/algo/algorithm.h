@@ -33,7 +33,7 @@ struct Request {
 
 // The layouts packed weights can have; with the kernel table this keys a layer's cache (never an image's
 // shape).
-enum class PackedForm : unsigned char { kNone, kOcVector, kPixelVector };
+enum class PackedForm : unsigned char { kNone, kOcVector, kPixelVector, kChannelTaps, kTaps };
 
 // A small vocabulary shared by all algorithms; each uses what it needs.
 struct Blocking {

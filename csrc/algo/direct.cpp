@@ -2,6 +2,7 @@
 // rows that stays in cache; no im2col matrix exists. Either orientation of the tile, both memory formats.
 #include <vector>
 
+#include "algo/cost_model.h"
 #include "algo/dense.h"
 #include "algo/input_rows.h"
 #include "algo/registry.h"
@@ -311,8 +312,7 @@ std::string refusal(const ConvProblem& p) {
   return "";
 }
 
-// Constants in cost_model.h once other algorithms compete; one line until then: see docs/decisions/0003.
-double cost(const ConvProblem& image) { return 1.0 + image.flops() / 1.0e5; }
+double cost(const ConvProblem& image) { return dense_cost_us(image); }
 
 ErrorBound bound(const ConvProblem& p) { return {true, direct_error_factor(p), true}; }
 

@@ -1,6 +1,7 @@
 // im2col, a panel at a time: the pixels of a few tiles are gathered chain by chain into [pixel][k] panels and
 // multiplied by the same packed weights with the same microkernel as direct, in the same order: same bits.
 // The matrix never exists as a whole; sums that span chains wait in tile-shaped carries.
+#include "algo/cost_model.h"
 #include "algo/dense.h"
 #include "algo/input_rows.h"
 #include "algo/registry.h"
@@ -131,7 +132,7 @@ std::string refusal(const ConvProblem& p) {
 }
 
 // Gathering a panel costs 15 to 25 % of the product (kernels.md, section 1).
-double cost(const ConvProblem& image) { return 1.0 + 1.2 * image.flops() / 1.0e5; }
+double cost(const ConvProblem& image) { return 1.2 * dense_cost_us(image); }
 
 ErrorBound bound(const ConvProblem& p) { return {true, direct_error_factor(p), true}; }
 

@@ -3,7 +3,7 @@
 namespace pyconv {
 
 AlgorithmList conv_algorithms() {
-  static const ConvAlgorithm* const kAll[] = {&kDirect, &kIm2col, &kNaive};
+  static const ConvAlgorithm* const kAll[] = {&kDirect, &kIm2col, &kDepthwise, &kNaive};
   return {kAll, sizeof(kAll) / sizeof(kAll[0])};
 }
 

@@ -9,6 +9,7 @@ namespace pyconv {
 
 extern const ConvAlgorithm kDirect;
 extern const ConvAlgorithm kIm2col;
+extern const ConvAlgorithm kDepthwise;
 extern const ConvAlgorithm kNaive;
 
 struct AlgorithmList {

@@ -91,7 +91,7 @@ PYCONV_INLINE const T* PixelVectorRun(const T* act, Index act_stride, Index leng
 // Residual and clamp are passes of their own, skipped as a whole where there is nothing to do: a short tile
 // notices.
 template <class T, int kM, int kN>
-PYCONV_INLINE void StoreRows(const TileArgs<T>& args, V<T> (&sum)[kM][kN]) {
+PYCONV_INLINE void StoreRows(const TileOutput<T>& args, V<T> (&sum)[kM][kN]) {
   const Index last_valid = args.n_valid - (kN - 1) * kLanes<T>;
   if (args.residual) {
 #pragma GCC unroll 14
@@ -125,7 +125,7 @@ PYCONV_INLINE void StoreRows(const TileArgs<T>& args, V<T> (&sum)[kM][kN]) {
 // Finishes a tile whose m is contiguous: transposed in registers, kLanes x kLanes at a time. `tile` is rows x
 // vectors, spilled by the caller so that this code exists once and not once per tile shape.
 template <class T>
-__attribute__((noinline)) void StoreColumns(const TileArgs<T>& args, const T* tile, int rows, int vectors) {
+__attribute__((noinline)) void StoreColumns(const TileOutput<T>& args, const T* tile, int rows, int vectors) {
   const V<T> lo = Set(args.lo), hi = Set(args.hi);
   for (int n = 0; n < vectors; ++n) {
     const Index lanes_valid = args.n_valid - n * kLanes<T>;
@@ -148,7 +148,8 @@ __attribute__((noinline)) void StoreColumns(const TileArgs<T>& args, const T* ti
 
 // Finishes a tile with arbitrary output strides (`out=` views, phases of a transposed convolution).
 template <class T>
-__attribute__((noinline)) void StoreScattered(const TileArgs<T>& args, const T* tile, int rows, int vectors) {
+__attribute__((noinline)) void StoreScattered(const TileOutput<T>& args, const T* tile, int rows,
+                                              int vectors) {
   for (int m = 0; m < rows; ++m) {
     for (Index n = 0; n < args.n_valid; ++n) {
       const Index at = m * args.out_m_stride + n * args.out_n_stride;
@@ -161,7 +162,7 @@ __attribute__((noinline)) void StoreScattered(const TileArgs<T>& args, const T* 
 }
 
 template <class T, int kM, int kN>
-PYCONV_INLINE void Finish(const TileArgs<T>& args, V<T> (&sum)[kM][kN]) {
+PYCONV_INLINE void Finish(const TileOutput<T>& args, V<T> (&sum)[kM][kN]) {
   if (args.out_n_stride == 1) return StoreRows<T, kM, kN>(args, sum);
   V<T> spilled[kM][kN];
 #pragma GCC unroll 14

@@ -4,7 +4,9 @@
 #pragma once
 
 #include "core/types.h"
+#include "kernels/depthwise_args.h"
 #include "kernels/pool_args.h"
+#include "kernels/tile_output.h"
 
 namespace pyconv {
 
@@ -22,7 +24,7 @@ namespace pyconv {
 //   run_offset[run]].
 // Weights are packed in the order they are read: [chain][run][k][tile's n (or m)]; see algo/packed_weights.h.
 template <class T>
-struct TileArgs {
+struct TileArgs : TileOutput<T> {
   const T* act;
   Index act_stride;
   const Index* run_offset;
@@ -30,17 +32,6 @@ struct TileArgs {
   Index run_length, last_run_length;  // k per run; of the last chain
   Index chains, chain_step;
   const T* weights;
-
-  // The finished value goes to out[m * out_m_stride + n * out_n_stride], for n < n_valid; nothing else is
-  // touched. n_valid lies in the tile's last vector. residual (or null) has out's strides. bias (or null) is
-  // indexed by the output channel of the tile.
-  T* out;
-  Index out_m_stride, out_n_stride;
-  Index n_valid;
-  const T* bias;
-  const T* residual;
-  T lo, hi;
-  bool clamped;  // false: lo and hi are infinite
 
   // A sum too long for one call: with `resume` the totals start from `carry` (contiguous, tile-shaped),
   // without `finish` they are left there instead of being finished into `out`.
@@ -95,6 +86,7 @@ struct KernelTable {
   DenseKernels<float> dense_f32;
   DenseKernels<double> dense_f64;
   const PoolTable* pool;
+  const DepthwiseTable* depthwise;
   PeakKernels peak;
 };
 

@@ -28,13 +28,15 @@ constexpr bool kFused = true;
 
 }  // namespace
 
-extern const PoolTable kPoolTable;  // pool.cpp
+extern const PoolTable kPoolTable;            // pool.cpp
+extern const DepthwiseTable kDepthwiseTable;  // depthwise.cpp
 extern const KernelTable kTable;
 constexpr KernelTable kTableValue = {PYCONV_STRINGIFY(PYCONV_TARGET_NS),
                                      kFused,
                                      MakeDense<float>(),
                                      MakeDense<double>(),
                                      &kPoolTable,
+                                     &kDepthwiseTable,
                                      {&FmaPeak<float>, &FmaPeak<double>, &ReadAll}};
 const KernelTable kTable = kTableValue;
 

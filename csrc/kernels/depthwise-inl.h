@@ -1,0 +1,266 @@
+// Depthwise convolution: every output channel reads one input channel. Channel vectors hold one pixel's
+// channels, several pixels in registers, and share each loaded pixel between the taps of a row; pixel vectors
+// hold a row's pixels of one channel, several output rows in registers, and share each loaded vector between
+// the rows. Nothing here knows of padding: the caller supplies whatever a tap reads. Contracts:
+// depthwise_args.h.
+#pragma once
+
+#include "kernels/dense-inl.h"
+#include "kernels/depthwise_args.h"
+#include "simd/vec.h"
+
+namespace pyconv {
+namespace PYCONV_TARGET_NS {
+namespace {
+
+template <class T>
+PYCONV_INLINE void NextLine(TileOutput<T>* output, Index step) {
+  output->out += step;
+  if (output->residual) output->residual += step;
+}
+
+// --- vectors of channels
+// ------------------------------------------------------------------------------------
+
+// One input row as a tile sees it. `at` is position w of it; outside [0, width) lies padding.
+template <class T>
+struct TapCursor {
+  const T* at;
+  Index w, width;
+  Index step;  // elements between neighbouring positions
+  const T* pad;
+  Index channels;
+};
+
+template <class T>
+PYCONV_INLINE void Advance(TapCursor<T>* row, Index positions) {
+  row->at += positions * row->step;
+  row->w += positions;
+}
+
+// kEdge: some position may lie outside, or the vector of channels is not full.
+template <class T, bool kEdge>
+PYCONV_INLINE V<T> LoadPixel(const TapCursor<T>& row) {
+  if constexpr (!kEdge) return LoadU(row.at);
+  return LoadN(row.w >= 0 && row.w < row.width ? row.at : row.pad, row.channels);
+}
+
+// kTaps taps of a row for kPixels outputs that are kStride taps apart: each pixel is loaded once.
+template <class T, int kPixels, int kTaps, int kStride, bool kEdge>
+PYCONV_INLINE void SharedTaps(TapCursor<T> row, Index dilation, const T* weights, V<T> (&acc)[kPixels][1]) {
+  V<T> w[kTaps];
+#pragma GCC unroll 4
+  for (int k = 0; k < kTaps; ++k) w[k] = LoadU(weights + k * kLanes<T>);
+#pragma GCC unroll 32
+  for (int j = 0; j < (kPixels - 1) * kStride + kTaps; ++j) {
+    const V<T> x = LoadPixel<T, kEdge>(row);
+    Advance(&row, dilation);
+#pragma GCC unroll 4
+    for (int k = 0; k < kTaps; ++k) {
+      const int p = (j - k) / kStride;
+      if (j >= k && (j - k) % kStride == 0 && p < kPixels) acc[p][0] = MulAdd(x, w[k], acc[p][0]);
+    }
+  }
+}
+
+// A row's taps are taken in groups of at most three: with 14 pixels that already loads less than once every
+// other FMA, so that even loads that straddle cache lines keep up (groups of 5 measured the same).
+constexpr Index kTapGroup = 3;
+
+template <class T, int kPixels, int kStride, bool kEdge>
+PYCONV_INLINE void SharedRow(TapCursor<T> row, Index dilation, Index k_w, const T* weights,
+                             V<T> (&acc)[kPixels][1]) {
+  for (Index groups = (k_w + kTapGroup - 1) / kTapGroup; groups > 0; --groups) {
+    const Index taps = (k_w + groups - 1) / groups;
+    if (taps == 3)
+      SharedTaps<T, kPixels, 3, kStride, kEdge>(row, dilation, weights, acc);
+    else if (taps == 2)
+      SharedTaps<T, kPixels, 2, kStride, kEdge>(row, dilation, weights, acc);
+    else
+      SharedTaps<T, kPixels, 1, kStride, kEdge>(row, dilation, weights, acc);
+    Advance(&row, taps * dilation);
+    weights += taps * kLanes<T>;
+    k_w -= taps;
+  }
+}
+
+template <class T, int kPixels, bool kEdge>
+PYCONV_INLINE void StridedRow(TapCursor<T> row, Index stride, Index dilation, Index k_w, const T* weights,
+                              V<T> (&acc)[kPixels][1]) {
+  for (Index k = 0; k < k_w; ++k) {
+    const V<T> w = LoadU(weights + k * kLanes<T>);
+    TapCursor<T> pixel = row;
+#pragma GCC unroll 16
+    for (int p = 0; p < kPixels; ++p) {
+      acc[p][0] = MulAdd(LoadPixel<T, kEdge>(pixel), w, acc[p][0]);
+      Advance(&pixel, stride);
+    }
+    Advance(&row, dilation);
+  }
+}
+
+template <class T, int kPixels, int kStride, bool kEdge>
+PYCONV_INLINE void AccumulateLine(const ChannelVectorArgs<T>& args, Index first_h, V<T> (&acc)[kPixels][1]) {
+  const T* weights = args.weights;
+  for (Index kd = 0; kd < args.kernel[kD]; ++kd)
+    for (Index kh = 0; kh < args.kernel[kH]; ++kh) {
+      const Index d = args.first[kD] + kd * args.dilation[kD], h = first_h + kh * args.dilation[kH];
+      const bool inside = d >= 0 && d < args.in[kD] && h >= 0 && h < args.in[kH];
+      const Index w = args.first[kW], step = inside ? args.in_step[kW] : 0;
+      const T* at = inside ? args.input + d * args.in_step[kD] + h * args.in_step[kH] + w * step : args.pad;
+      const TapCursor<T> row{at, w, args.in[kW], step, args.pad, args.n_valid};
+      if constexpr (kStride != 0)
+        SharedRow<T, kPixels, kStride, kEdge>(row, args.dilation[kW], args.kernel[kW], weights, acc);
+      else
+        StridedRow<T, kPixels, kEdge>(row, args.stride[kW], args.dilation[kW], args.kernel[kW], weights, acc);
+      weights += args.kernel[kW] * kLanes<T>;
+    }
+}
+
+// kStride 0: the distance between outputs is no small multiple of the distance between taps.
+template <class T, int kPixels, int kStride, bool kEdge>
+__attribute__((noinline)) void ChannelVectorLines(const ChannelVectorArgs<T>& args) {
+  TileOutput<T> output = args;
+  for (Index line = 0; line < args.lines; ++line) {
+    V<T> acc[kPixels][1];
+#pragma GCC unroll 16
+    for (int p = 0; p < kPixels; ++p) acc[p][0] = Zero<T>();
+    AccumulateLine<T, kPixels, kStride, kEdge>(args, args.first[kH] + line * args.stride[kH], acc);
+    if (args.bias) {
+      const V<T> bias = kEdge ? LoadN(args.bias, args.n_valid) : LoadU(args.bias);
+#pragma GCC unroll 16
+      for (int p = 0; p < kPixels; ++p) acc[p][0] = acc[p][0] + bias;
+    }
+    Finish<T, kPixels, 1>(output, acc);
+    NextLine(&output, args.out_line_step);
+  }
+}
+
+template <class T, int kPixels, int kStride>
+PYCONV_INLINE void ChannelVectorLines(const ChannelVectorArgs<T>& args) {
+  const Index last =
+      args.first[kW] + (kPixels - 1) * args.stride[kW] + (args.kernel[kW] - 1) * args.dilation[kW];
+  if (args.first[kW] >= 0 && last < args.in[kW] && args.n_valid >= kLanes<T>)
+    ChannelVectorLines<T, kPixels, kStride, false>(args);
+  else
+    ChannelVectorLines<T, kPixels, kStride, true>(args);
+}
+
+template <class T, int kPixels>
+void ChannelVectorTile(const ChannelVectorArgs<T>& args) {
+  if (args.stride[kW] == args.dilation[kW])
+    ChannelVectorLines<T, kPixels, 1>(args);
+  else if (args.stride[kW] == 2 * args.dilation[kW])
+    ChannelVectorLines<T, kPixels, 2>(args);
+  else
+    ChannelVectorLines<T, kPixels, 0>(args);
+}
+
+// --- vectors of pixels
+// --------------------------------------------------------------------------------------
+
+// One input row into the output lines [first, end) that read it; `weights` is line 0's row of taps, line r's
+// lies r rows before it.
+template <class T, int kLines, int kVectors>
+PYCONV_INLINE void InputRow(const T* row, const Index* w_offset, Index k_w, const T* weights, int first,
+                            int end, V<T> (&acc)[kLines][kVectors]) {
+  for (Index k = 0; k < k_w; ++k) {
+    V<T> x[kVectors];
+#pragma GCC unroll 4
+    for (int n = 0; n < kVectors; ++n) x[n] = LoadU(row + w_offset[k] + n * kLanes<T>);
+#pragma GCC unroll 4
+    for (int r = 0; r < kLines; ++r) {
+      if (r < first || r >= end) continue;
+      const V<T> w = Set(weights[k - r * k_w]);
+#pragma GCC unroll 4
+      for (int n = 0; n < kVectors; ++n) acc[r][n] = MulAdd(w, x[n], acc[r][n]);
+    }
+  }
+}
+
+// kLines output lines at once. Where lines are as far apart as the kernel's rows, each input row is loaded
+// once for all lines that read it; that needs k_h >= kLines.
+template <class T, int kLines, int kVectors>
+PYCONV_INLINE void PixelVectorLines(const PixelVectorArgs<T>& args, const T* input,
+                                    const TileOutput<T>& output) {
+  V<T> acc[kLines][kVectors];
+#pragma GCC unroll 4
+  for (int r = 0; r < kLines; ++r)
+#pragma GCC unroll 4
+    for (int n = 0; n < kVectors; ++n) acc[r][n] = Zero<T>();
+  const Index k_h = args.kernel[kH], k_w = args.kernel[kW];
+  for (Index kd = 0; kd < args.kernel[kD]; ++kd) {
+    const T* row = input + kd * args.d_tap;
+    const T* w = args.weights + kd * k_h * k_w;
+#pragma GCC unroll 4
+    for (int i = 0; i < kLines - 1; ++i, row += args.h_tap, w += k_w)
+      InputRow<T, kLines, kVectors>(row, args.w_offset, k_w, w, 0, i + 1, acc);
+    for (Index i = kLines - 1; i < k_h; ++i, row += args.h_tap, w += k_w)
+      InputRow<T, kLines, kVectors>(row, args.w_offset, k_w, w, 0, kLines, acc);
+#pragma GCC unroll 4
+    for (int i = 1; i < kLines; ++i, row += args.h_tap, w += k_w)
+      InputRow<T, kLines, kVectors>(row, args.w_offset, k_w, w, i, kLines, acc);
+  }
+  if (args.bias) {
+    const V<T> bias = Set(*args.bias);
+#pragma GCC unroll 4
+    for (int r = 0; r < kLines; ++r)
+#pragma GCC unroll 4
+      for (int n = 0; n < kVectors; ++n) acc[r][n] = acc[r][n] + bias;
+  }
+  Finish<T, kLines, kVectors>(output, acc);
+}
+
+template <class T, int kVectors>
+void PixelVectorTile(const PixelVectorArgs<T>& args) {
+  const bool shared = args.line_step == args.h_tap;
+  TileOutput<T> output = args;
+  const T* input = args.input;
+  for (Index left = args.lines; left > 0;) {
+    const Index lines = !shared ? 1 : left < args.kernel[kH] ? left : args.kernel[kH];
+    if (lines >= 3)
+      PixelVectorLines<T, 3, kVectors>(args, input, output);
+    else if (lines == 2)
+      PixelVectorLines<T, 2, kVectors>(args, input, output);
+    else
+      PixelVectorLines<T, 1, kVectors>(args, input, output);
+    const Index done = lines < 3 ? lines : 3;
+    input += done * args.line_step;
+    NextLine(&output, done * args.out_line_step);
+    left -= done;
+  }
+}
+
+// --- the table
+// ----------------------------------------------------------------------------------------------
+
+// Accumulators, a group of weights and one loaded pixel must fit the register file.
+template <class T>
+struct DepthwiseSizes {
+  static constexpr int kPixels = kRegisters == 32 ? 14 : 8;
+  static constexpr int kVectors = kRegisters == 32 ? 4 : 3;
+};
+
+template <class T, int kPixels>
+constexpr void FillChannelVector(DepthwiseKernels<T>& kernels) {
+  kernels.channel_vector[kPixels] = &ChannelVectorTile<T, kPixels>;
+  if constexpr (kPixels > 1) FillChannelVector<T, kPixels - 1>(kernels);
+}
+template <class T, int kVectors>
+constexpr void FillPixelVector(DepthwiseKernels<T>& kernels) {
+  kernels.pixel_vector[kVectors] = &PixelVectorTile<T, kVectors>;
+  if constexpr (kVectors > 1) FillPixelVector<T, kVectors - 1>(kernels);
+}
+template <class T>
+constexpr DepthwiseKernels<T> MakeDepthwise() {
+  DepthwiseKernels<T> kernels{};
+  kernels.max_pixels = DepthwiseSizes<T>::kPixels;
+  kernels.max_vectors = DepthwiseSizes<T>::kVectors;
+  FillChannelVector<T, DepthwiseSizes<T>::kPixels>(kernels);
+  FillPixelVector<T, DepthwiseSizes<T>::kVectors>(kernels);
+  return kernels;
+}
+
+}  // namespace
+}  // namespace PYCONV_TARGET_NS
+}  // namespace pyconv

@@ -1,0 +1,61 @@
+// The contracts of the depthwise kernels. Each tile computes `lines` output rows of a few pixels; every
+// output is one chain of FMAs from +0 over the taps (k_d, k_h, k_w) in order: the bits of the dense tiles
+// (docs/decisions/0005).
+#pragma once
+
+#include "core/types.h"
+#include "kernels/tile_output.h"
+
+namespace pyconv {
+
+// A vector of channels a pixel; output m = pixels, n = channels. Element (line, pixel) at tap (kd, kh, kw)
+// reads position first + (0, line, pixel) * stride + tap * dilation of an input of size `in`, whose position
+// 0 is `input`; a position outside reads `pad` (kLanes values). Only n_valid channels are read. Weights are
+// [k_d][k_h][k_w][kLanes].
+template <class T>
+struct ChannelVectorArgs : TileOutput<T> {
+  const T* input;
+  const T* pad;
+  Spatial in, in_step, first;
+  Spatial kernel, stride, dilation;
+  const T* weights;
+  Index lines, out_line_step;
+};
+
+// A vector of pixels of one channel; output m = lines, n = pixels. Element (line, pixel) at tap (kd, kh, kw)
+// reads input[line * line_step + pixel + kd * d_tap + kh * h_tap + w_offset[kw]]; n_valid rounded up to whole
+// vectors is read. Weights are [k_d][k_h][k_w].
+template <class T>
+struct PixelVectorArgs : TileOutput<T> {
+  const T* input;
+  Spatial kernel;
+  Index d_tap, h_tap;
+  const Index* w_offset;
+  const T* weights;
+  Index lines, line_step, out_line_step;
+};
+
+constexpr int kMaxDepthwisePixels = 14;
+constexpr int kMaxDepthwiseVectors = 4;
+
+template <class T>
+struct DepthwiseKernels {
+  int max_pixels, max_vectors;
+  void (*channel_vector[kMaxDepthwisePixels + 1])(const ChannelVectorArgs<T>&);  // [pixels of the tile]
+  void (*pixel_vector[kMaxDepthwiseVectors + 1])(const PixelVectorArgs<T>&);     // [vectors of the tile]
+};
+
+struct DepthwiseTable {
+  DepthwiseKernels<float> f32;
+  DepthwiseKernels<double> f64;
+};
+
+template <class T>
+const DepthwiseKernels<T>& depthwise_kernels(const DepthwiseTable& table) {
+  if constexpr (sizeof(T) == 4)
+    return table.f32;
+  else
+    return table.f64;
+}
+
+}  // namespace pyconv

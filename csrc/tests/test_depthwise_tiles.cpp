@@ -1,0 +1,189 @@
+// Every depthwise tile of every compiled kernel table against a scalar loop, bit for bit, between guarded
+// edges: partial vectors, windows that reach outside, strides and dilations that share taps or do not.
+#include <cmath>
+#include <string>
+
+#include "core/check.h"
+#include "doctest/doctest.h"
+#include "tests/kernel_support.h"
+
+using namespace pyconv;
+using namespace pyconv_tests;
+
+namespace {
+
+template <class T>
+T multiply_add(T a, T b, T c, bool fused) {
+  return fused ? std::fma(a, b, c) : a * b + c;
+}
+
+struct WindowCase {
+  Spatial kernel, stride, dilation, first, in;
+  Index lines;
+  bool bias, clamped;
+};
+
+constexpr WindowCase kWindows[] = {
+    // kernel, stride, dilation, first, in, lines, bias, clamped
+    {{{1, 1, 1}}, {{1, 1, 1}}, {{1, 1, 1}}, {{0, 0, 0}}, {{1, 2, 20}}, 2, false, false},
+    {{{1, 3, 3}}, {{1, 1, 1}}, {{1, 1, 1}}, {{0, -1, -1}}, {{1, 5, 40}}, 3, true, true},
+    {{{1, 3, 3}}, {{1, 1, 1}}, {{1, 1, 1}}, {{0, 0, 2}}, {{1, 9, 40}}, 4, true, false},
+    {{{1, 5, 5}}, {{1, 2, 2}}, {{1, 1, 1}}, {{0, -2, -2}}, {{1, 6, 9}}, 3, false, true},
+    {{{2, 2, 7}}, {{1, 1, 1}}, {{2, 1, 1}}, {{-1, 0, -3}}, {{2, 4, 12}}, 2, true, false},
+    {{{1, 2, 4}}, {{1, 1, 3}}, {{1, 2, 1}}, {{0, -3, -9}}, {{1, 2, 3}}, 2, true, true},
+};
+
+// Channel vectors: the input is channels-last with room for more channels than the tile reads.
+template <class T>
+std::string check_channel_vector(const KernelTable& table, int pixels, Index channels, const WindowCase& test,
+                                 GuardAt guard) {
+  const Index lanes = dense_kernels<T>(table).lanes;
+  const Index pixel = channels + 1, row = test.in[kW] * pixel, plane = test.in[kH] * row;
+  GuardedBuffer<T> input(test.in[kD] * plane - 1, guard);
+  GuardedBuffer<T> pad(channels, guard), bias(channels, guard), weights(test.kernel.product() * lanes, guard);
+  GuardedBuffer<T> out(test.lines * pixels * channels, guard);
+  std::mt19937 rng(static_cast<unsigned>(pixels * 17 + channels));
+  for (const GuardedBuffer<T>* buffer : {&input, &pad, &bias, &weights}) buffer->fill_random(rng);
+  ChannelVectorArgs<T> args{};
+  args.out = out.data();
+  args.out_m_stride = channels;
+  args.out_n_stride = 1;
+  args.n_valid = channels;
+  args.bias = test.bias ? bias.data() : nullptr;
+  args.lo = T(-0.25);
+  args.hi = T(0.25);
+  args.clamped = test.clamped;
+  args.input = input.data();
+  args.pad = pad.data();
+  args.in = test.in;
+  args.in_step = Spatial{{plane, row, pixel}};
+  args.first = test.first;
+  args.kernel = test.kernel;
+  args.stride = test.stride;
+  args.dilation = test.dilation;
+  args.weights = weights.data();
+  args.lines = test.lines;
+  args.out_line_step = pixels * channels;
+  depthwise_kernels<T>(*table.depthwise).channel_vector[pixels](args);
+
+  for (Index line = 0; line < test.lines; ++line)
+    for (Index p = 0; p < pixels; ++p)
+      for (Index c = 0; c < channels; ++c) {
+        T sum = 0;
+        Index tap = 0;
+        for (Index kd = 0; kd < test.kernel[kD]; ++kd)
+          for (Index kh = 0; kh < test.kernel[kH]; ++kh)
+            for (Index kw = 0; kw < test.kernel[kW]; ++kw, ++tap) {
+              const Index d = test.first[kD] + kd * test.dilation[kD];
+              const Index h = test.first[kH] + line * test.stride[kH] + kh * test.dilation[kH];
+              const Index w = test.first[kW] + p * test.stride[kW] + kw * test.dilation[kW];
+              const bool inside =
+                  d >= 0 && d < test.in[kD] && h >= 0 && h < test.in[kH] && w >= 0 && w < test.in[kW];
+              const T x = inside ? input[d * plane + h * row + w * pixel + c] : pad[c];
+              sum = multiply_add(x, weights[tap * lanes + c], sum, table.fused);
+            }
+        if (test.bias) sum = sum + bias[c];
+        if (test.clamped) sum = sum < args.lo ? args.lo : sum > args.hi ? args.hi : sum;
+        const T actual = out[(line * pixels + p) * channels + c];
+        if (!same_bits(actual, sum))
+          return concat("(", line, ", ", p, ", ", c, "): ", actual, " instead of ", sum);
+      }
+  for (const GuardedBuffer<T>* buffer : {&input, &pad, &bias, &weights, &out})
+    if (!buffer->canaries_intact()) return "wrote outside a buffer";
+  return "";
+}
+
+struct PlaneCase {
+  Spatial kernel;
+  Index stride_h, dilation_h, lines;
+  bool residual;
+};
+
+constexpr PlaneCase kPlanes[] = {
+    // kernel, stride_h, dilation_h, lines, residual
+    {{{1, 1, 1}}, 1, 1, 2, false}, {{{1, 2, 3}}, 1, 1, 5, true},  {{{1, 3, 3}}, 1, 1, 7, false},
+    {{{2, 5, 2}}, 1, 1, 4, true},  {{{1, 3, 3}}, 2, 1, 3, false}, {{{1, 3, 1}}, 1, 2, 4, true},
+};
+
+// Pixel vectors: whole vectors are readable, the last one past the last pixel.
+template <class T>
+std::string check_pixel_vector(const KernelTable& table, int vectors, Index n_valid, const PlaneCase& test,
+                               GuardAt guard) {
+  const Index lanes = dense_kernels<T>(table).lanes;
+  const std::vector<Index> all_offsets = {0, 5, 1, 2, 3};
+  const Index row = vectors * lanes + 5;
+  const Index rows = (test.lines - 1) * test.stride_h + (test.kernel[kH] - 1) * test.dilation_h + 1;
+  GuardedBuffer<T> input(test.kernel[kD] * rows * row, guard), weights(test.kernel.product(), guard);
+  GuardedBuffer<T> out(test.lines * n_valid, guard), residual(test.lines * n_valid, guard);
+  std::mt19937 rng(static_cast<unsigned>(n_valid * 3 + test.lines));
+  for (const GuardedBuffer<T>* buffer : {&input, &weights, &residual}) buffer->fill_random(rng);
+  PixelVectorArgs<T> args{};
+  args.out = out.data();
+  args.out_m_stride = args.out_line_step = n_valid;
+  args.out_n_stride = 1;
+  args.n_valid = n_valid;
+  args.residual = test.residual ? residual.data() : nullptr;
+  args.input = input.data();
+  args.kernel = test.kernel;
+  args.d_tap = rows * row;
+  args.h_tap = test.dilation_h * row;
+  args.w_offset = all_offsets.data();
+  args.weights = weights.data();
+  args.lines = test.lines;
+  args.line_step = test.stride_h * row;
+  depthwise_kernels<T>(*table.depthwise).pixel_vector[vectors](args);
+
+  for (Index line = 0; line < test.lines; ++line)
+    for (Index p = 0; p < n_valid; ++p) {
+      T sum = 0;
+      Index tap = 0;
+      for (Index kd = 0; kd < test.kernel[kD]; ++kd)
+        for (Index kh = 0; kh < test.kernel[kH]; ++kh)
+          for (Index kw = 0; kw < test.kernel[kW]; ++kw, ++tap) {
+            const T x = input[kd * args.d_tap + line * args.line_step + kh * args.h_tap + p +
+                              all_offsets[static_cast<std::size_t>(kw)]];
+            sum = multiply_add(x, weights[tap], sum, table.fused);
+          }
+      if (test.residual) sum = sum + residual[line * n_valid + p];
+      const T actual = out[line * n_valid + p];
+      if (!same_bits(actual, sum)) return concat("(", line, ", ", p, "): ", actual, " instead of ", sum);
+    }
+  if (!out.canaries_intact()) return "wrote outside the output";
+  return "";
+}
+
+template <class T>
+void check_depthwise(const KernelTable& table) {
+  const Index lanes = dense_kernels<T>(table).lanes;
+  const DepthwiseKernels<T>& kernels = depthwise_kernels<T>(*table.depthwise);
+  REQUIRE(kernels.max_pixels <= kMaxDepthwisePixels);
+  REQUIRE(kernels.max_vectors <= kMaxDepthwiseVectors);
+  for (GuardAt guard : {GuardAt::kBegin, GuardAt::kEnd}) {
+    for (int pixels = 1; pixels <= kernels.max_pixels; ++pixels)
+      for (Index channels : {Index{1}, lanes - 1, lanes})
+        for (const WindowCase& test : kWindows) {
+          const std::string wrong = check_channel_vector<T>(table, pixels, channels, test, guard);
+          if (!wrong.empty())
+            FAIL_CHECK(pixels << " pixels, " << channels << " channels, case " << (&test - kWindows) << ": "
+                              << wrong);
+        }
+    for (int vectors = 1; vectors <= kernels.max_vectors; ++vectors)
+      for (Index n_valid : {(vectors - 1) * lanes + 1, vectors * lanes})
+        for (const PlaneCase& test : kPlanes) {
+          const std::string wrong = check_pixel_vector<T>(table, vectors, n_valid, test, guard);
+          if (!wrong.empty())
+            FAIL_CHECK(vectors << " vectors, " << n_valid << " pixels, case " << (&test - kPlanes) << ": "
+                               << wrong);
+        }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("every depthwise tile equals the scalar loop, bit for bit") {
+  for (const KernelTable* table : runnable_tables()) {
+    CAPTURE(table->name);
+    check_depthwise<float>(*table);
+    check_depthwise<double>(*table);
+  }
+}

@@ -1,0 +1,134 @@
+"""Depthwise convolution: the bits of the direct algorithm whatever runs it, and what is its own."""
+
+import itertools
+
+import numpy as np
+import pytest
+from cases import CONV, FUSED_ISAS, in_layout, same_bits
+
+import pyconv
+from pyconv.testing import ConvCase
+
+MAX_SCRATCH = 16 << 20
+
+# Channels around the vector lengths, rows around tile sizes, strides and dilations that share taps or do not.
+CASES = [
+    ConvCase(in_ch=channels, out_ch=channels * multiplier, groups=channels, bias=True, residual=True, **shape)
+    for channels, multiplier, shape in itertools.product(
+        (1, 3, 8, 16, 37),
+        (1, 2, 3),
+        (
+            {"size": (7, 7), "kernel": (3, 3), "padding": 1},
+            {"size": (15, 29), "kernel": (3, 3), "padding": 1, "stride": 2, "activation": "relu6"},
+            {"size": (17, 70), "kernel": (5, 5), "padding": 2},
+            {"size": (12, 13), "kernel": (7, 7), "padding": 3, "padding_mode": "reflect"},
+            {"size": (20, 33), "kernel": (3, 3), "padding": 4, "dilation": 4},
+            {"size": (9, 40), "kernel": (2, 4), "padding": ((0, 1), (2, 1)), "stride": (1, 4)},
+            {"size": (11, 14), "kernel": (4, 1), "stride": 3, "dilation": (2, 1)},
+            {"size": (10, 18), "kernel": (3, 3), "padding": 2, "dilation": 2, "padding_mode": "circular"},
+            {"size": (130,), "kernel": (31,), "padding": 15},
+            {"size": (131,), "kernel": (4,), "padding": 3, "activation": ("clip", -0.5, 0.5)},
+            {"size": (64,), "kernel": (5,), "padding": 4, "stride": 2, "dilation": 2},
+            {"size": (4, 6, 19), "kernel": (3, 3, 3), "padding": 1},
+            {"size": (5, 7, 9), "kernel": (2, 3, 3), "padding": 1, "stride": 2, "padding_mode": "circular"},
+        ),
+    )
+]  # fmt: skip
+
+
+def run(case: ConvCase, arguments, algorithm, **settings):
+    with pyconv.options(**settings):
+        return CONV[case.rank](**arguments, algorithm=algorithm)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bits_of_direct_on_any_machine_layout_and_thread_count(case, dtype):
+    arguments = case.arguments("dense", dtype)
+    expected = run(case, arguments, "direct")
+    for isa, layout, threads in itertools.product(
+        FUSED_ISAS, ("channels_first", "channels_last", "strided"), (1, 3)
+    ):
+        placed = arguments | {k: in_layout(arguments[k], layout, True) for k in ("input", "residual")}
+        result = run(case, placed, "depthwise", isa=isa, num_threads=threads)
+        assert same_bits(result, expected), (isa, layout, threads)
+
+
+@pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
+def test_bits_do_not_depend_on_the_batch(layout):
+    case = ConvCase(
+        batch=5, in_ch=20, out_ch=20, groups=20, size=(19, 23), kernel=(3, 3), padding=1, bias=True
+    )
+    arguments = case.arguments("dense")
+    x = in_layout(arguments["input"], layout, True)
+    whole = run(case, arguments | {"input": x}, "depthwise")
+    for image in range(5):
+        alone = run(case, arguments | {"input": x[image : image + 1]}, "depthwise")
+        assert same_bits(whole[image : image + 1], alone)
+
+
+@pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 3), (3, 2)])
+def test_non_finite_values_stay_in_their_receptive_field(layout, bad, stride, dilation):
+    rng = np.random.default_rng(7)
+    channels, size = 35, 24
+    x = rng.uniform(0.5, 1, (1, channels, size, size)).astype(np.float32)
+    w = rng.uniform(0.5, 1, (channels, 1, 3, 3)).astype(np.float32)
+    settings = {"stride": stride, "padding": 2, "dilation": dilation, "groups": channels}
+    clean = pyconv.conv2d(x, w, **settings, algorithm="depthwise")
+    for channel, row, column in ((0, 0, 0), (15, 11, 8), (16, 23, 23), (34, 5, 0)):
+        dirty = x.copy()
+        dirty[0, channel, row, column] = bad
+        mark = np.zeros_like(x)
+        mark[0, channel, row, column] = 1
+        reached = pyconv.conv2d(mark, w, **settings, algorithm="naive") != 0
+        result = pyconv.conv2d(in_layout(dirty, layout, True), w, **settings, algorithm="depthwise")
+        assert reached.any()
+        assert not np.isfinite(result[reached]).any()
+        assert same_bits(result[~reached], clean[~reached])
+
+
+@pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        ConvCase(in_ch=18, out_ch=18, groups=18, size=(210, 220), kernel=(200, 201)),
+        ConvCase(in_ch=18, out_ch=18, groups=18, size=(20_000,), kernel=(5_000,), padding=100),
+        ConvCase(in_ch=18, out_ch=18, groups=18, size=(64, 64), kernel=(3, 3), padding=500, dilation=500),
+        ConvCase(in_ch=2, out_ch=2, groups=2, size=(3, 400_000), kernel=(3, 3), padding=1),
+        ConvCase(in_ch=64, out_ch=64, groups=64, size=(40, 40), kernel=(3, 3), padding=1, stride=1_000_000),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_extreme_windows_are_exact_within_bounded_scratch(case, layout):
+    arguments = case.arguments("exact")
+    arguments["input"] = in_layout(arguments["input"], layout, True)
+    plan = pyconv.plan(**arguments, algorithm="depthwise")
+    assert plan.scratch_bytes_per_thread <= MAX_SCRATCH
+    result = CONV[case.rank](**arguments, algorithm="depthwise")
+    expected = CONV[case.rank](**arguments, algorithm="direct")
+    assert np.array_equal(result, expected)
+
+
+def test_refusals_say_why():
+    with pytest.raises(ValueError, match="one input channel per group, this has 2"):
+        pyconv.plan("c4h8w8_k4r3s3p1g2", algorithm="depthwise")
+    with pytest.raises(ValueError, match="MB of scratch, the limit is 16 MB"):
+        pyconv.plan("c2h3000w3000_k2r2500s2500g2", algorithm="depthwise")
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        "c96h112w112_k96r3s3p1u2g96",
+        "c672h14w14_k672r5s5p2g672",
+        "c960h7w7_k960r3s3p1g960",
+        "c96h56w56_k96r7s7p3g96",
+        "c512w16000_k512s31p15g512",
+        "c54d16h56w56_k54t3r3s3p1g54",
+        "c32h28w28_k64r3s3p1g32",
+    ],
+)
+def test_auto_takes_it_for_the_layers_it_is_made_for(problem):
+    assert pyconv.plan(problem).algorithm == "depthwise"
