@@ -40,8 +40,19 @@ FEW_CASES = [
     ConvCase(in_ch=1, out_ch=2, size=(3, 1500), kernel=(1, 1)),
 ]
 
+# Enough work for threads: a smaller problem runs on one, whatever is asked for.
+BIG_CASES = [
+    ConvCase(in_ch=24, out_ch=40, size=(20, 31), kernel=(3, 3), padding=1, bias=True, activation="relu"),
+    ConvCase(in_ch=70, out_ch=61, size=(21, 40), kernel=(1, 1), residual=True),
+    ConvCase(in_ch=16, out_ch=20, size=(2000,), kernel=(5,), padding="same", padding_mode="circular"),
+    ConvCase(in_ch=96, out_ch=96, size=(41, 45), kernel=(3, 3), padding=1, groups=96, bias=True),
+    ConvCase(in_ch=6, out_ch=14, size=(9, 16, 33), kernel=(3, 3, 3), padding=1, stride=(1, 1, 2), groups=2),
+    ConvCase(in_ch=300, out_ch=34, size=(7, 9), kernel=(3, 3), padding=1, bias=True),
+]
+
 __all__ = [
     "ALGORITHMS",
+    "BIG_CASES",
     "CASES",
     "CONV",
     "DIRECT_FAMILY",

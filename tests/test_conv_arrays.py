@@ -232,6 +232,17 @@ def test_out_may_overlap_every_operand():
     assert weight.tolist() == [[[3, 6, 9]]]
 
 
+def test_out_whose_elements_share_memory():
+    """Written in NumPy's order, whatever the threads do."""
+    case = ConvCase(in_ch=2, out_ch=8, size=(12, 40), kernel=(3, 3))
+    arguments = case.arguments("exact")
+    shared, expected = (as_strided(np.zeros(4000, np.float32), case.out_shape, (4, 304, 16, 4)) for _ in "12")
+    expected[...] = oracle.conv(**arguments)
+    for threads in (1, 4):
+        run(arguments, out=shared, num_threads=threads)
+        assert np.array_equal(shared, expected)
+
+
 def test_memory_format_of_the_result():
     """A result keeps its input's memory format; what reads both ways, or neither, is channels-first."""
     w = np.ones((4, 3, 3, 3), np.float32)

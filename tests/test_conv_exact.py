@@ -1,13 +1,12 @@
 """Integers whose every partial sum is representable: the result equals torch's float64 one with `==`,
-whatever computes it: every problem, algorithm, instruction set, memory layout and dtype, 1 to 4 threads."""
-
-from itertools import cycle
+whatever computes it: every problem, algorithm, instruction set, memory layout and dtype."""
 
 import numpy as np
 import oracle
 import pytest
 from cases import (
     ALGORITHMS,
+    BIG_CASES,
     CASES,
     CONV,
     DTYPES,
@@ -19,6 +18,7 @@ from cases import (
     refusal,
     run,
     takers,
+    ways,
 )
 
 import pyconv
@@ -29,8 +29,6 @@ from pyconv.testing import assert_conv_close
 @pytest.mark.parametrize("algorithm", [*ALGORITHMS, "auto"])
 def test_exact_however_it_is_computed(case, algorithm):
     reason = refusal(case, algorithm)
-    # Each problem starts elsewhere, so that every combination comes up; test_conv_bits has the full product.
-    every_number = cycle(np.roll(THREADS, len(str(case))).tolist())
     for dtype in DTYPES:
         arguments = case.arguments("exact", dtype)
         if reason:
@@ -45,14 +43,28 @@ def test_exact_however_it_is_computed(case, algorithm):
             assert plan.isa == isa
             assert algorithm in ("auto", plan.algorithm)
             for layout in LAYOUTS:
-                threads = next(every_number)
-                result = run(arguments, layout=layout, algorithm=algorithm, isa=isa, num_threads=threads)
+                result = run(arguments, layout=layout, algorithm=algorithm, isa=isa)
                 assert result.dtype == dtype
                 assert result.shape == expected.shape
                 if plan.exact_on_integers:
-                    assert np.array_equal(result, expected), (dtype, isa, layout, threads)
+                    assert np.array_equal(result, expected), (dtype, isa, layout)
                 else:
                     assert_conv_close(result, expected, **arguments, algorithm=algorithm)
+
+
+@ways(BIG_CASES)
+def test_exact_with_threads(case, algorithm):
+    arguments = case.arguments("exact")
+    expected = oracle.conv(**arguments)
+    for isa in ISAS:
+        for threads in THREADS:
+            with pyconv.options(algorithm=algorithm, isa=isa, num_threads=threads):
+                plan = pyconv.plan(**arguments)
+            assert plan.threads == threads
+            assert plan.chunks > 1 or threads == 1
+            for layout in LAYOUTS:
+                result = run(arguments, layout=layout, algorithm=algorithm, isa=isa, num_threads=threads)
+                check(result, expected, arguments, algorithm)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -13,14 +13,13 @@ from pyconv.testing.strategies import conv_cases
 FUZZ = settings(
     deadline=None,
     derandomize=True,
-    max_examples=500,
+    max_examples=200,
     suppress_health_check=[HealthCheck.too_slow],
     database=None,
 )
 ways = st.fixed_dictionaries(
     {
         "isa": st.sampled_from(ISAS),
-        "num_threads": st.integers(1, 4),
         "layout": st.sampled_from(LAYOUTS),
     }
 )

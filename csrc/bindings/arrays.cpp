@@ -1,5 +1,7 @@
 #include "bindings/arrays.h"
 
+#include <cstdlib>
+
 namespace pyconv {
 
 bool is_plain(py::handle object) {
@@ -143,6 +145,26 @@ ActivationStrides dense_strides(Index channels, const Spatial& size, bool channe
   s.channel = channels_last ? 1 : step;
   s.batch = channels_last ? step : step * channels;
   return s;
+}
+
+bool may_repeat(const py::array& a) {
+  struct Axis {
+    py::ssize_t distance, size;  // between neighbours; how many
+  } axes[kMaxSpatial + 2];       // nearest neighbours first
+  int count = 0;
+  for (py::ssize_t axis = 0; axis < a.ndim(); ++axis) {
+    if (a.shape(axis) <= 1) continue;
+    const Axis next = {std::abs(a.strides(axis)), a.shape(axis)};
+    int at = count++;
+    for (; at > 0 && axes[at - 1].distance > next.distance; --at) axes[at] = axes[at - 1];
+    axes[at] = next;
+  }
+  py::ssize_t span = a.itemsize();  // of the axes before
+  for (int i = 0; i < count; ++i) {
+    if (axes[i].distance < span) return true;
+    span += axes[i].distance * (axes[i].size - 1);
+  }
+  return false;
 }
 
 bool may_overlap(const py::array& a, const py::array& b) {

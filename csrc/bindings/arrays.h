@@ -64,6 +64,9 @@ void check_out(py::handle out, const ArrayView& like, AxisOrder order, int rank,
 // Strides of a dense array of the problem's input (or output) in the given memory format.
 ActivationStrides dense_strides(Index channels, const Spatial& size, bool channels_last);
 
+// Whether two indices of a checked `out` may mean the same element.
+bool may_repeat(const py::array& a);
+
 // Whether the memory of two arrays may overlap (their extents do).
 bool may_overlap(const py::array& a, const py::array& b);
 

@@ -122,7 +122,8 @@ Target make_target(const ConvArgs& args, py::handle out, const ConvInputs& input
   Target target;
   if (!out.is_none()) {
     check_out(out, inputs.input, inputs.order, p.rank, p.out_ch, p.out, p.dtype);
-    target.result = py::reinterpret_borrow<py::object>(out);
+    // Where elements share memory, the order of the writes decides: NumPy's, not that of the threads.
+    target.result = may_repeat(as_array(out)) ? dense() : py::reinterpret_borrow<py::object>(out);
     for (py::handle other : {args.input, args.weight, args.bias, args.residual})
       if (!other.is_none() && may_overlap(as_array(out), as_array(other))) target.result = dense();
   }
