@@ -231,3 +231,28 @@ def test_a_large_image_is_not_copied():
         assert tracemalloc.get_traced_memory()[1] < 8e6  # the image has 32e6 bytes
     finally:
         tracemalloc.stop()
+
+
+def contrast(one, other):
+    """WCAG's contrast ratio of two "#rrggbb" colours."""
+
+    def luminance(colour):
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_text_is_readable_on_its_ground(theme):
+    """At least 4.5 to 1, WCAG's level AA, in both themes."""
+    from pyconv._explain.canvas import _BOXES, _TEXTS
+
+    which = ("light", "dark").index(theme)
+    grounds = {"faint": ["padding", "used-padding", "product", "plain", "lost"]}
+    for role, (*colours, _, _, _) in _TEXTS.items():
+        numeric = role in ("number", "strong")
+        for box in grounds.get(role, list(_BOXES) if numeric else ["page"]):
+            assert contrast(colours[which], _BOXES[box][0][which]) >= 4.5, (role, box)

@@ -35,11 +35,11 @@ _TEXTS: dict[str, tuple[str, str, float, str, str]] = {
     "subtitle": ("#4a545e", "#b3bdc8", 12.5, "400", _SANS),
     "head": ("#15191d", "#f1f4f7", 13, "600", _SANS),
     "note": ("#4a545e", "#b3bdc8", 12, "400", _SANS),
-    "index": ("#69737e", "#95a0ab", 10, "400", _MONO),
+    "index": ("#5b6570", "#95a0ab", 10, "400", _MONO),
     "word": ("#15191d", "#f1f4f7", 12, "400", _SANS),
     "sign": ("#15191d", "#f1f4f7", 20, "400", _SANS),
     "number": ("#15191d", "#f1f4f7", 12, "400", _MONO),
-    "faint": ("#69737e", "#95a0ab", 12, "400", _MONO),
+    "faint": ("#4f5963", "#b9c3cd", 12, "400", _MONO),
     "strong": ("#15191d", "#f1f4f7", 13, "700", _MONO),
 }
 _LINE = ("#59636e", "#aab4bf")
