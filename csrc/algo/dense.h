@@ -53,7 +53,7 @@ extern template struct TileSweep<double>;
 // the peak, those of 4 and 6 reach 90 % (AVX-512: all 95-99 %).
 constexpr Index kPixelUnit = 2;
 
-// Shares of the per-core cache that blockings are cut for. Flat optimum; see docs/decisions/0008.
+// Shares of the per-core cache that blockings are cut for. Flat optimum; see docs/decisions/0009.
 constexpr std::size_t kL2Bytes = std::size_t{1} << 20;
 
 // Calls one function for either element type: dispatch(problem, [&](auto zero) { using T = decltype(zero);
