@@ -16,10 +16,9 @@ struct Chains {
 
 // A chain has about 512 terms (256 to 768): long enough to amortise the addition of its sum, short enough to
 // keep rounding errors from growing with the number of channels. Depends on the problem alone.
-inline Chains chains_of(const ConvProblem& p) {
+inline Chains chains_of(Index channels, Index taps) {
   constexpr Index kTerms = 512;
   constexpr Index kGranule = 16;  // a vector of channels
-  const Index channels = p.in_ch_per_group(), taps = p.taps();
   // taps * channels may be huge for absurd kernels; both fit 64 bits (checked by the problem).
   const Index wanted = max_of(1, (taps * channels + kTerms / 2) / kTerms);
   Index block = ceil_div(channels, min_of(wanted, channels));
@@ -27,6 +26,8 @@ inline Chains chains_of(const ConvProblem& p) {
   const Index count = ceil_div(channels, block);
   return {block, count, channels - (count - 1) * block};
 }
+
+inline Chains chains_of(const ConvProblem& p) { return chains_of(p.in_ch_per_group(), p.taps()); }
 
 // Longest chain + additions of chain sums + bias + residual, in units of eps * sum|x||w|.
 inline double direct_error_factor(const ConvProblem& p) {

@@ -20,6 +20,9 @@ struct ErrorBound {
   bool elementwise;
   double factor;
   bool exact_on_integers;  // while every partial sum is representable
+  // Outputs that share the bound of a tile in each dimension, from output 0 of every image (and of every
+  // phase of a dilated dimension) on; 1 where outputs do not share it.
+  Spatial tile = spatial_of(1);
 };
 
 // Everything execution may depend on; `auto` sees the problem alone.
@@ -33,7 +36,15 @@ struct Request {
 
 // The layouts packed weights can have; with the kernel table this keys a layer's cache (never an image's
 // shape).
-enum class PackedForm : unsigned char { kNone, kOcVector, kPixelVector, kChannelTaps, kTaps };
+enum class PackedForm : unsigned char {
+  kNone,
+  kOcVector,
+  kPixelVector,
+  kChannelTaps,
+  kTaps,
+  kWinogradF2,
+  kWinogradF4
+};
 
 // A small vocabulary shared by all algorithms; each uses what it needs.
 struct Blocking {
@@ -80,6 +91,7 @@ struct ConvAlgorithm {
   ConvPlan (*plan)(const Request&);
   void (*pack)(const ConvPlan&, const void* weight, void* packed);
   void (*execute)(const ConvPlan&, const ConvOperands&);
+  Precision admits = Precision::kHighest;  // the strictest precision at which `auto` may choose it
 };
 
 }  // namespace pyconv

@@ -30,4 +30,40 @@ inline double depthwise_cost_us(const ConvProblem& p) {
   return kCallUs + p.flops() / kDepthwiseFlopsPerUs + elements / kDepthwiseElementsPerUs;
 }
 
+// Winograd, measured on that core with float32, layer and plain function, both
+// memory formats, 8 to 512 channels on 7x7 to 224x224 maps. The choice is flat: rates changed by a third move
+// only rows whose algorithms differ by less than a tenth.
+constexpr double kWinogradFlopsPerUs = 1.0e5;    // products, as direct's
+constexpr double kWinogradCallTerms = 6;         // a microkernel call costs as much as so many terms
+constexpr double kWinogradSweepTiles = 8;        // reading weights costs what multiplying so many tiles does
+constexpr double kWinogradInputsPerUs = 8.0e3;   // elements of transformed inputs,
+constexpr double kWinogradOutputsPerUs = 1.2e4;  // of products transformed back,
+constexpr double kWinogradWeightsPerUs = 4.0e3;  // and of transformed weights, once a call
+constexpr double kWinogradTilesPerUs = 25;       // what a tile costs besides
+constexpr double kWinogradLanes = 16;            // channels that are transformed together
+
+struct WinogradWork {
+  double groups, in_ch, out_ch;  // of a group
+  double outer_taps, taps;       // summed over inside the products; all of the kernel's
+  double panels, tiles;          // tiles of one image at all output depths
+  double input_planes;           // transformed per output depth
+};
+
+// The plain function transforms the weights every call; it may not lose by a choice that is the layer's too,
+// so their transform counts, as far as it exceeds the packing that direct needs as well.
+inline double winograd_cost_us(const WinogradWork& w) {
+  const auto in_lanes = [](double channels) {
+    return kWinogradLanes * static_cast<double>(ceil_div(static_cast<Index>(channels), 16));
+  };
+  const double pairs = w.in_ch * in_lanes(w.out_ch), terms = w.in_ch * w.outer_taps;
+  const double rows = w.tiles > kWinogradSweepTiles ? w.tiles : kWinogradSweepTiles;
+  const double products = 2.0 * rows * w.panels * w.outer_taps * pairs * (1.0 + kWinogradCallTerms / terms);
+  const double inputs = w.tiles * w.panels * w.input_planes * in_lanes(w.in_ch);
+  const double outputs = w.tiles * w.panels * in_lanes(w.out_ch);
+  const double weights = pairs * (w.panels * w.outer_taps - w.taps);
+  return kCallUs + w.groups * (products / kWinogradFlopsPerUs + inputs / kWinogradInputsPerUs +
+                               outputs / kWinogradOutputsPerUs + w.tiles / kWinogradTilesPerUs +
+                               weights / kWinogradWeightsPerUs);
+}
+
 }  // namespace pyconv

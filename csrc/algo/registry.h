@@ -7,6 +7,8 @@
 
 namespace pyconv {
 
+extern const ConvAlgorithm kWinogradF2;
+extern const ConvAlgorithm kWinogradF4;
 extern const ConvAlgorithm kDirect;
 extern const ConvAlgorithm kIm2col;
 extern const ConvAlgorithm kDepthwise;

@@ -255,6 +255,13 @@ py::tuple error_bound(const std::string& text, const std::string& algorithm, con
   return py::make_tuple(bound.elementwise ? "elementwise" : "tile", bound.factor, bound.exact_on_integers);
 }
 
+// Outputs (d, h, w) that share the bound of a tile.
+py::tuple bound_tile(const std::string& text, const std::string& algorithm) {
+  const ConvProblem problem = ConvProblem::parse(text);
+  const Spatial tile = select_conv(problem, Precision::kMedium, algorithm).bound(problem).tile;
+  return py::make_tuple(tile[kD], tile[kH], tile[kW]);
+}
+
 }  // namespace
 
 void register_conv(py::module_& m) {
@@ -271,6 +278,7 @@ void register_conv(py::module_& m) {
   m.def("plan", &plan, py::arg("problem"), py::arg("data_format"), py::arg("algorithm"), py::arg("options"));
   m.def("algorithms", &algorithms);
   m.def("error_bound", &error_bound, py::arg("problem"), py::arg("algorithm"), py::arg("precision"));
+  m.def("bound_tile", &bound_tile, py::arg("problem"), py::arg("algorithm"));
 }
 
 }  // namespace pyconv

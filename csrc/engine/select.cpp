@@ -3,10 +3,23 @@
 namespace pyconv {
 namespace {
 
+const char* precision_name(Precision precision) {
+  switch (precision) {
+    case Precision::kHighest:
+      return "highest";
+    case Precision::kHigh:
+      return "high";
+    case Precision::kMedium:
+      return "medium";
+  }
+  return "?";
+}
+
 std::string refusal(const ConvAlgorithm& algorithm, const ConvProblem& image, Precision precision) {
   std::string reason = algorithm.refusal(image);
-  if (reason.empty() && precision == Precision::kHighest && !algorithm.bound(image).elementwise)
-    reason = "precision='highest' admits only algorithms with an elementwise error bound";
+  if (reason.empty() && algorithm.admits > precision)
+    reason = concat("needs precision='", precision_name(algorithm.admits), "' or lower, not '",
+                    precision_name(precision), "': see its error bound");
   return reason;
 }
 

@@ -7,6 +7,7 @@
 #include "kernels/depthwise_args.h"
 #include "kernels/pool_args.h"
 #include "kernels/tile_output.h"
+#include "kernels/winograd_args.h"
 
 namespace pyconv {
 
@@ -87,6 +88,7 @@ struct KernelTable {
   DenseKernels<double> dense_f64;
   const PoolTable* pool;
   const DepthwiseTable* depthwise;
+  const WinogradTable* winograd;
   PeakKernels peak;
 };
 
@@ -111,5 +113,4 @@ const DenseKernels<T>& dense_kernels(const KernelTable& table) {
   else
     return table.dense_f64;
 }
-
 }  // namespace pyconv

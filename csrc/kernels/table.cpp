@@ -30,6 +30,7 @@ constexpr bool kFused = true;
 
 extern const PoolTable kPoolTable;            // pool.cpp
 extern const DepthwiseTable kDepthwiseTable;  // depthwise.cpp
+extern const WinogradTable kWinogradTable;    // winograd.cpp
 extern const KernelTable kTable;
 constexpr KernelTable kTableValue = {PYCONV_STRINGIFY(PYCONV_TARGET_NS),
                                      kFused,
@@ -37,6 +38,7 @@ constexpr KernelTable kTableValue = {PYCONV_STRINGIFY(PYCONV_TARGET_NS),
                                      MakeDense<double>(),
                                      &kPoolTable,
                                      &kDepthwiseTable,
+                                     &kWinogradTable,
                                      {&FmaPeak<float>, &FmaPeak<double>, &ReadAll}};
 const KernelTable kTable = kTableValue;
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,8 @@ def error_bound(
         ``"highest"`` (default) is the bound above, which every algorithm that ``precision="highest"`` admits
         keeps, and every correct implementation elsewhere too. The name of one of pyconv's algorithms is the
         bound that its registry row declares for this problem (see :func:`pyconv.plan`), where that is
-        smaller.
+        smaller, or a bound by tiles, which is larger (Winograd: the sum over channels of the largest ``|x|``
+        that the tile reads times ``sum |w|``).
 
     Returns
     -------
@@ -80,21 +82,21 @@ def bound_of(definition: Definition, dtype: np.dtype[Any], algorithm: str = "hig
         raise TypeError(f"a rounding error bound needs a floating-point dtype, got {dtype}")
     info = np.finfo(dtype)
     magnitude = definition.magnitude()
-    bound = _relative_bound(definition, dtype, algorithm) * magnitude
-    bound += definition.terms * float(info.smallest_subnormal)
+    roundings, seen = float(definition.terms), magnitude
+    if algorithm != "highest":
+        kind, declared, _ = declared_bound(definition, dtype, algorithm)
+        if kind == "tile":
+            roundings, seen = declared, tile_magnitude(definition, dtype, algorithm)
+        else:
+            roundings = min(roundings, declared)
+    bound = _relative_error(roundings, dtype) * seen
+    bound += max(roundings, definition.terms) * float(info.smallest_subnormal)
     with np.errstate(invalid="ignore"):
         bound = np.where(magnitude + bound > float(info.max), np.inf, bound)
     return np.where(np.isfinite(magnitude), bound, np.nan)
 
 
-def _relative_bound(definition: Definition, dtype: np.dtype[Any], algorithm: str) -> float:
-    """What the bound is as a multiple of the magnitude."""
-    roundings = float(definition.terms)
-    if algorithm != "highest":
-        kind, declared, _ = declared_bound(definition, dtype, algorithm)
-        if kind != "elementwise":
-            raise ValueError(f"the bound of {algorithm!r} is by {kind}; only elementwise bounds are computed")
-        roundings = min(roundings, declared)
+def _relative_error(roundings: float, dtype: np.dtype[Any]) -> float:
     error = roundings * float(np.finfo(dtype).eps) / 2
     if error >= 0.5:
         raise ValueError(f"no useful bound: {roundings:.0f} roundings in {dtype} may lose every digit")
@@ -106,5 +108,44 @@ def declared_bound(definition: Definition, dtype: np.dtype[Any], algorithm: str)
     from pyconv import _core
 
     problem = definition.problem_text(dtype)
-    declared: tuple[str, float, bool] = _core.error_bound(problem, algorithm, "highest")
+    declared: tuple[str, float, bool] = _core.error_bound(problem, algorithm, "medium")
     return declared
+
+
+def tile_magnitude(definition: Definition, dtype: np.dtype[Any], algorithm: str) -> Array:
+    """sum over channels and outer taps of max |x| over the tile's inputs * sum |w|, + |bias| + |residual|.
+
+    What the bound of a Winograd algorithm is a multiple of; (batch, out_ch, *out). A tile is the outputs
+    [i * m, (i + 1) * m) of each transformed dimension (of each phase if it is dilated), from m + 2 inputs.
+    """
+    from pyconv import _core
+
+    extents = _core.bound_tile(definition.problem_text(dtype), algorithm)[3 - definition.rank :]
+    largest, weight = np.abs(definition.padded_input()), np.abs(definition.weight)
+    stride, dilation = list(definition.stride), list(definition.dilation)
+    for dim, extent in enumerate(extents):
+        if extent == 1:
+            continue
+        step, kernel = dilation[dim], definition.kernel[dim]
+        tile, phase = (
+            np.arange(definition.out_size[dim]) // step // extent,
+            np.arange(definition.out_size[dim]) % step,
+        )
+        reads = phase[:, None] + step * (tile[:, None] * extent + np.arange(extent + kernel - 1))
+        beyond = reads >= largest.shape[dim + 2]
+        picked = np.take(largest, np.where(beyond, 0, reads), axis=dim + 2)
+        hidden = beyond.reshape(*beyond.shape, *(1,) * (definition.rank - 1 - dim))
+        largest = np.where(hidden, 0.0, picked).max(axis=dim + 3)
+        weight = weight.sum(axis=dim + 2, keepdims=True)
+        stride[dim] = dilation[dim] = 1
+    return replace(
+        definition,
+        input=largest,
+        weight=weight,
+        bias=None if definition.bias is None else np.abs(definition.bias),
+        residual=None if definition.residual is None else np.abs(definition.residual),
+        stride=tuple(stride),
+        dilation=tuple(dilation),
+        padding=((0, 0),) * definition.rank,
+        padding_mode="zeros",
+    ).sum()

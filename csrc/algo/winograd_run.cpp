@@ -1,0 +1,296 @@
+#include "algo/winograd_run.h"
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "algo/winograd_input.h"
+#include "algo/winograd_redo.h"
+#include "runtime/thread_pool.h"
+#include "runtime/workspace.h"
+
+namespace pyconv {
+namespace {
+
+constexpr Index kMaxPanels = 36;
+
+template <class T>
+class WinogradRun {
+ public:
+  WinogradRun(const ConvPlan& plan, const ConvOperands& operands, Index outputs)
+      : plan_(plan),
+        p_(plan.request.problem),
+        grid_(p_, transforms_h(p_), outputs),
+        sizes_(p_, grid_, plan.blocking),
+        kernels_(dense_kernels<T>(*plan.request.table)),
+        transforms_(winograd_transforms<T>(*plan.request.table, transforms_h(p_), outputs)),
+        weights_(p_, grid_.panels(), kernels_.lanes),
+        operands_(operands),
+        reader_{p_, plan_.request.in, grid_, kernels_, static_cast<const T*>(operands.input)},
+        redo_(plan_, reader_, operands_) {
+    for (Index kd = 0; kd < p_.kernel[kD]; ++kd)
+      run_offsets_.push_back(kd * p_.dilation[kD] * plan_.blocking.cols * sizes_.pitch);
+  }
+
+  void execute() {
+    parallel_for(plan_.request.threads, plan_.chunks, [this](ChunkSource& source) {
+      const ScratchBlock memory(static_cast<std::size_t>(sizes_.total()) * sizeof(T));
+      const Scratch scratch = divide(memory.as<T>());
+      Index inputs_done = -1;
+      for (Index number; source.next(&number);) {
+        const WinogradBlock block = decode_block(plan_, grid_, number);
+        if (block.inputs != inputs_done) transform_inputs(block, scratch);
+        inputs_done = block.inputs;
+        multiply(block, scratch);
+        finish(block, scratch);
+      }
+    });
+  }
+
+ private:
+  struct Scratch {
+    T *inputs, *products, *band, *out_band, *residual_band, *pad, *zero, *faults;
+  };
+
+  Scratch divide(T* at) const {
+    Scratch s;
+    const auto take = [&at](Index elements) {
+      T* part = at;
+      at += elements;
+      return part;
+    };
+    s.inputs = take(sizes_.inputs);
+    s.products = take(sizes_.products);
+    s.band = take(sizes_.band);
+    s.out_band = take(sizes_.out_band);
+    s.residual_band = take(sizes_.out_band);
+    s.pad = take(sizes_.constants / 2);
+    s.zero = take(sizes_.constants / 2);
+    s.faults = take(sizes_.faults);
+    std::fill_n(s.pad, sizes_.constants / 2, static_cast<T>(p_.pad_value));
+    std::fill_n(s.zero, sizes_.constants / 2, T(0));
+    return s;
+  }
+
+  template <class F>
+  void for_runs(const WinogradBlock& block, F&& body) const {
+    for (Index tile = 0; tile < block.tiles;) {
+      const TileRun run = tile_run(grid_, block.tile0 + tile, min_of(block.tiles - tile, kTilesPerBand));
+      body(run, tile);
+      tile += run.count;
+    }
+  }
+
+  // --- pixels to panels
+  void transform_inputs(const WinogradBlock& block, const Scratch& scratch) const {
+    for (Index plane = 0; plane < planes_of(p_, block.depths); ++plane) {
+      const Index d = block.depth0 * p_.stride[kD] - p_.pad_begin[kD] + plane;
+      for_runs(block, [&](const TileRun& run, Index tile) {
+        T* panels = scratch.inputs + (plane * plan_.blocking.cols + tile) * sizes_.pitch;
+        if (plan_.blocking.in_place)
+          transform_in_place(block.group, run, d, scratch, panels);
+        else
+          transform_gathered(block.group, run, d, scratch, panels);
+      });
+    }
+  }
+
+  void transform_in_place(Index group, const TileRun& run, Index d, const Scratch& scratch, T* panels) const {
+    const T *rows[kMaxPanels], *pixels[kMaxPanels];
+    reader_.find_rows(run, d, group, scratch.pad, scratch.zero, rows);
+    for (Index t = 0; t < run.count; ++t, panels += sizes_.pitch) {
+      reader_.point(run, t, rows, scratch.pad, scratch.zero, pixels);
+      transforms_.input(pixels, p_.in_ch_per_group(), panels, sizes_.panel);
+    }
+  }
+
+  void transform_gathered(Index group, const TileRun& run, Index d, const Scratch& scratch, T* panels) const {
+    const T* pixels[kMaxPanels];
+    const Index pitch = sizes_.band_pitch, row = reader_.columns(run.count) * pitch;
+    for (Index c = 0; c < p_.in_ch_per_group(); c += sizes_.band_channels) {
+      const Index channels = min_of(sizes_.band_channels, p_.in_ch_per_group() - c);
+      reader_.gather(run, d, group, c, channels, scratch.band, pitch);
+      for (Index t = 0; t < run.count; ++t) {
+        for (Index i = 0; i < grid_.panels(); ++i)
+          pixels[i] = scratch.band + i / grid_.in_w * row + (t * grid_.out_w + i % grid_.in_w) * pitch;
+        transforms_.input(pixels, channels, panels + t * sizes_.pitch + c, sizes_.panel);
+      }
+    }
+  }
+
+  // --- panels times weights
+  void multiply(const WinogradBlock& block, const Scratch& scratch) const {
+    const Index tile_oc = kernels_.lanes * kernels_.oc_vector.max_vectors, cols = plan_.blocking.cols;
+    const Chains chains = chains_of(p_.in_ch_per_group(), p_.kernel[kD]);
+    TileArgs<T> args{};
+    args.act_stride = sizes_.pitch;
+    args.run_offset = run_offsets_.data();
+    args.runs = p_.kernel[kD];
+    args.run_length = chains.block;
+    args.last_run_length = chains.last_block;
+    args.chains = chains.count;
+    args.chain_step = chains.block;
+    args.out_m_stride = sizes_.out_pitch;
+    args.out_n_stride = 1;
+    args.lo = -std::numeric_limits<T>::infinity();
+    args.hi = std::numeric_limits<T>::infinity();
+    args.finish = true;
+    // Depths whose tiles follow each other evenly are one long column of rows.
+    const bool even = p_.stride[kD] == 1 && block.tiles == cols;
+    const Index lines = even ? 1 : block.depths, line_tiles = even ? block.depths * cols : block.tiles;
+    const EvenSplit split(line_tiles, kernels_.oc_vector.max_rows);
+    const T* weights = static_cast<const T*>(operands_.packed) + block.group * weights_.group;
+    const Index per_oc = p_.in_ch_per_group() * p_.kernel[kD];
+    for (Index panel = 0; panel < grid_.panels(); ++panel)
+      for (Index oc = 0; oc < block.oc; oc += tile_oc) {
+        const Index vectors = ceil_div(min_of(tile_oc, block.oc - oc), kernels_.lanes);
+        args.n_valid = vectors * kernels_.lanes;
+        args.weights = weights + panel * weights_.panel + (block.oc0 + oc) * per_oc;
+        for (Index line = 0; line < lines; ++line) {
+          const T* in = scratch.inputs + panel * sizes_.panel + line * p_.stride[kD] * cols * sizes_.pitch;
+          T* out = scratch.products + panel * sizes_.out_panel + line * cols * sizes_.out_pitch + oc;
+          for (Index i = 0, t = 0; i < split.pieces; t += split.size(i), ++i) {
+            args.act = in + t * sizes_.pitch;
+            args.out = out + t * sizes_.out_pitch;
+            kernels_.oc_vector.tile[split.size(i)][vectors](args);
+          }
+        }
+      }
+  }
+
+  // --- products to outputs
+  void finish(const WinogradBlock& block, const Scratch& scratch) {
+    for (Index depth = 0; depth < block.depths; ++depth)
+      for_runs(block, [&](const TileRun& run, Index tile) {
+        const T* products = scratch.products + (depth * plan_.blocking.cols + tile) * sizes_.out_pitch;
+        const bool finite = plan_.request.out.channel == 1
+                                ? finish_in_place(block, depth, run, products, scratch)
+                                : finish_scattered(block, depth, run, products, scratch);
+        if (!finite) redo_.redo(block, block.depth0 + depth, run, scratch.faults, sizes_.out_pitch);
+      });
+  }
+
+  // Where a run's first output of channel block.oc0 lies.
+  Index out_offset(const WinogradBlock& block, Index depth, const TileRun& run) const {
+    const ActivationStrides& s = plan_.request.out;
+    const Index channel = block.group * p_.out_ch_per_group() + block.oc0;
+    return run.image * s.batch + channel * s.channel + (block.depth0 + depth) * s.spatial[kD] +
+           (run.phase_h + grid_.phases_h * run.row * grid_.out_h) * s.spatial[kH] +
+           (run.phase_w + grid_.phases_w * run.col * grid_.out_w) * s.spatial[kW];
+  }
+  Index rows_of(const TileRun& run) const {
+    return min_of(grid_.out_h, outputs_left(p_.out[kH], run.phase_h, grid_.phases_h, run.row * grid_.out_h));
+  }
+  Index cols_of(const TileRun& run) const {
+    return min_of(run.count * grid_.out_w,
+                  outputs_left(p_.out[kW], run.phase_w, grid_.phases_w, run.col * grid_.out_w));
+  }
+  WinogradOutputArgs<T> output_args(const WinogradBlock& block, const TileRun& run) const {
+    WinogradOutputArgs<T> args{};
+    args.panel_stride = sizes_.out_panel;
+    args.rows = rows_of(run);
+    args.lo = static_cast<T>(p_.epilogue.lo);
+    args.hi = static_cast<T>(p_.epilogue.hi);
+    if (operands_.bias != nullptr)
+      args.bias = static_cast<const T*>(operands_.bias) + block.group * p_.out_ch_per_group() + block.oc0;
+    return args;
+  }
+
+  bool finish_in_place(const WinogradBlock& block, Index depth, const TileRun& run, const T* products,
+                       const Scratch& scratch) const {
+    const Index at = out_offset(block, depth, run), cols = cols_of(run);
+    WinogradOutputArgs<T> args = output_args(block, run);
+    args.channels = block.oc;
+    args.out_row = args.residual_row = plan_.request.out.spatial[kH] * grid_.phases_h;
+    args.out_pixel = args.residual_pixel = plan_.request.out.spatial[kW] * grid_.phases_w;
+    bool finite = true;
+    for (Index t = 0; t < run.count; ++t) {
+      const Index tile_at = at + t * grid_.out_w * args.out_pixel;
+      args.products = products + t * sizes_.out_pitch;
+      args.cols = min_of(grid_.out_w, cols - t * grid_.out_w);
+      args.out = static_cast<T*>(operands_.out) + tile_at;
+      if (operands_.residual != nullptr) args.residual = static_cast<const T*>(operands_.residual) + tile_at;
+      args.faults = scratch.faults + t * sizes_.out_pitch;
+      finite = transforms_.output(args) && finite;
+    }
+    return finite;
+  }
+
+  // Channels-inner in a band first, then row by row into whatever strides the output has.
+  bool finish_scattered(const WinogradBlock& block, Index depth, const TileRun& run, const T* products,
+                        const Scratch& scratch) const {
+    bool finite = true;
+    for (Index c = 0; c < block.oc; c += kBandChannels) {
+      const Index channels = min_of(kBandChannels, block.oc - c);
+      const Index at = out_offset(block, depth, run) + c * plan_.request.out.channel;
+      finite = fill_band(block, run, products, c, channels, at, scratch) && finite;
+      scatter(run, channels, scratch.out_band, static_cast<T*>(operands_.out) + at);
+    }
+    return finite;
+  }
+
+  bool fill_band(const WinogradBlock& block, const TileRun& run, const T* products, Index c, Index channels,
+                 Index at, const Scratch& scratch) const {
+    const ActivationStrides& s = plan_.request.out;
+    const Index cols = cols_of(run), row = run.count * grid_.out_w * kBandChannels;
+    WinogradOutputArgs<T> args = output_args(block, run);
+    args.channels = channels;
+    args.out_row = args.residual_row = row;
+    args.out_pixel = args.residual_pixel = kBandChannels;
+    if (args.bias != nullptr) args.bias += c;
+    if (operands_.residual != nullptr)
+      for (Index h = 0; h < args.rows; ++h)
+        kernels_.gather2d(scratch.residual_band + h * row, kBandChannels,
+                          static_cast<const T*>(operands_.residual) + at + h * grid_.phases_h * s.spatial[kH],
+                          grid_.phases_w * s.spatial[kW], s.channel, max_of(cols, 0), channels);
+    bool finite = true;
+    for (Index t = 0; t < run.count; ++t) {
+      const Index band_at = t * grid_.out_w * kBandChannels;
+      args.products = products + t * sizes_.out_pitch + c;
+      args.cols = min_of(grid_.out_w, cols - t * grid_.out_w);
+      args.out = scratch.out_band + band_at;
+      if (operands_.residual != nullptr) args.residual = scratch.residual_band + band_at;
+      args.faults = scratch.faults + t * sizes_.out_pitch + c;
+      finite = transforms_.output(args) && finite;
+    }
+    return finite;
+  }
+
+  void scatter(const TileRun& run, Index channels, const T* band, T* out) const {
+    const ActivationStrides& s = plan_.request.out;
+    const Index rows = rows_of(run), cols = cols_of(run), row = run.count * grid_.out_w * kBandChannels;
+    const Index pixel = grid_.phases_w * s.spatial[kW];
+    for (Index h = 0; h < rows; ++h, band += row, out += grid_.phases_h * s.spatial[kH]) {
+      if (pixel == 1) {
+        if (cols > 0) kernels_.gather2d(out, s.channel, band, 1, kBandChannels, channels, cols);
+        continue;
+      }
+      for (Index c = 0; c < channels; ++c)
+        for (Index w = 0; w < cols; ++w) out[c * s.channel + w * pixel] = band[w * kBandChannels + c];
+    }
+  }
+
+  const ConvPlan& plan_;
+  const ConvProblem& p_;
+  const TileGrid grid_;
+  const WinogradScratch sizes_;
+  const DenseKernels<T>& kernels_;
+  const WinogradTransforms<T>& transforms_;
+  const WinogradWeights weights_;
+  const ConvOperands& operands_;
+  const TileReader<T> reader_;
+  WinogradRedo<T> redo_;
+  std::vector<Index> run_offsets_;
+};
+
+}  // namespace
+
+template <class T>
+void run_winograd(const ConvPlan& plan, const ConvOperands& operands, Index outputs) {
+  WinogradRun<T>(plan, operands, outputs).execute();
+}
+
+template void run_winograd<float>(const ConvPlan&, const ConvOperands&, Index);
+template void run_winograd<double>(const ConvPlan&, const ConvOperands&, Index);
+
+}  // namespace pyconv
