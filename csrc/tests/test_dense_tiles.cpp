@@ -165,6 +165,7 @@ class TileCheck {
     args.residual = test_.residual ? residual_.data() : nullptr;
     args.lo = static_cast<T>(test_.lo);
     args.hi = static_cast<T>(test_.hi);
+    args.clamped = test_.lo > -kInf || test_.hi < kInf;
     args.carry = carry_.data();
     args.resume = test_.resume;
     args.finish = test_.finish;
@@ -245,6 +246,7 @@ TEST_CASE("a NaN comes through the clamp, an infinity is clamped") {
       args.n_valid = 1;
       args.lo = 0;
       args.hi = 6;
+      args.clamped = true;
       args.finish = true;
       dense.oc_vector.tile[2][1](args);
       CHECK(std::isnan(out[0]));
