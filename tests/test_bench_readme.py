@@ -25,8 +25,9 @@ def test_the_speed_section_is_what_the_committed_run_says():
 def test_a_changed_figure_is_noticed_and_written_again():
     case = parse_case("c8h8w8_k8r1s1")
     row = records.CaseResult(
-        format_case(case), "net", "a", "test", "conv", 2, case.kind, case.dtype, 1, 1, 1, case.flops, case.flops,
-        case.bytes_moved, [], [records.Comparison("pyconv-layer", "torch", "best", Ratio(2.5, 2.4, 2.6))],
+        format_case(case), "net", "a", "test", "conv", 2, case.kind, case.dtype, 1, 1, 1,
+        case.flops, case.flops, case.bytes_moved, [],
+        [records.Comparison("pyconv-layer", "torch", "best", Ratio(2.5, 2.4, 2.6))],
     )  # fmt: skip
     run = records.Run("layers", "make bench", "2026-01-02T03:04", {"processor": "P"}, {"numpy": "2"}, {}, {})
     run.results.append(row)
