@@ -88,7 +88,7 @@ def _without_measured(sweep: Sweep, record: Run) -> Sweep:
 def _measure_all(
     record: Run, options: Options, sweeps: list[Sweep], steps: list[tuple[Suite, str]], step: Step
 ) -> None:
-    dtypes = sorted({case.dtype for sweep in sweeps for case in sweep.cases})
+    dtypes = sorted({case.dtype for sweep in sweeps for case in sweep.cases}) or ["float32"]
     isa = options.isa or machine.current_isa()
     ceilings = machine.measure_ceilings(isa, dtypes)
     record.ceilings = machine.best_of(record.ceilings or ceilings, ceilings)

@@ -33,7 +33,7 @@ def measure(options: Options, label: str) -> Iterator[Measurement]:
         yield Measurement(label, float("nan"), "MB", f"not measured: {reason}")
         return
     yield Measurement(
-        label, float(finished.stdout) / 2**20, "MB", f"{CASES[name]}, {threads} threads, first call"
+        label, float(finished.stdout) / 2**20, "MB", f"{CASES[name]}, {threads} thread(s), first large call"
     )
 
 
