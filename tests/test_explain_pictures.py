@@ -120,7 +120,10 @@ def test_a_window_too_large_to_draw_is_cut_inside():
     drawn = values(group(root, "product")[0])
     assert len(drawn) + int(text.get("data-count")) == 99
     assert sum(drawn) + values(note)[0] == e.value == sum(range(150, 249))
-    assert f"+ {text.get('data-count')} more" in str(e)
+    said = re.search(r"\+ (\d+) more, sum (\d+)   sum (\d+)", str(e))
+    shown = [int(n) for n in re.search(r"= product(.*?) \+", str(e)).group(1).split()]
+    assert len(shown) + int(said.group(1)) == 99
+    assert sum(shown) + int(said.group(2)) == int(said.group(3)) == e.value
 
 
 def test_labels_stand_under_the_input():
@@ -213,9 +216,12 @@ def test_without_input_channels_the_bias_remains(rank):
 
 def test_text_fits_a_terminal():
     rng = np.random.default_rng(0)
-    for x, w in (((1, 2, 30), (1, 2, 5)), ((1, 1, 8, 8), (1, 1, 3, 3)), ((1, 1, 60, 60), (1, 1, 3, 3))):
-        e = pyconv.explain(rng.standard_normal(x), rng.standard_normal(w), padding=2)
-        assert max(len(line) for line in str(e).splitlines()[2:]) <= 120
+    for x, k, limit in (((1, 2, 30), (5,), 110), ((1, 1, 8, 8), (3, 3), 130), ((1, 1, 300), (25,), 150),
+                        ((1, 1, 60, 60), (5, 5), 170), ((1, 1, 60, 60), (11, 11), 170)):  # fmt: skip
+        for dilation in (1, 2):
+            w = rng.standard_normal((1, x[1], *k))
+            e = pyconv.explain(rng.standard_normal(x), w, padding=2, dilation=dilation)
+            assert max(len(line) for line in str(e).splitlines()[2:]) <= limit, (x, k)
 
 
 def test_a_large_image_is_not_copied():

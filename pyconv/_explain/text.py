@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from .explanation import Explanation, _spot
 from .numbers import Formatter
-from .view import Cell, ChannelView, Grid, Plane, View
+from .view import Cell, ChannelView, Grid, Labels, Plane, View
 
 GAP = "..."
 MOST_COLUMNS = 110  # a wider text is drawn again around the window only
@@ -53,10 +53,19 @@ def _flagged(view: View) -> bool:
 def _input_cell(cell: Cell | None, show: Formatter, width: int, *, flagged: bool) -> str:
     """One input number: in brackets under the window, with a dot in the padding."""
     if cell is None:
-        return GAP.rjust(width - 1) + " "
+        return GAP
     flag = ("*" if cell.winner else "." if cell.padding else " ") if flagged else ""
     left, right = "[]" if cell.used else "  "
     return f"{left}{flag}{show(cell.value).rjust(width - 2 - len(flag))}{right}"
+
+
+def _spread(texts: Iterable[str], columns: Labels, width: int) -> str:
+    """One text for each column, right-aligned but for the closing bracket's place; a gap is narrow."""
+    parts = []
+    for text, column in zip(texts, columns, strict=True):
+        room = width if column is not None else len(GAP) + 1
+        parts.append(text if len(text) == width else text.rjust(room - 1) + " ")
+    return "".join(parts)
 
 
 def _label(label: int | None) -> str:
@@ -80,7 +89,7 @@ def _strip(view: View, channel: ChannelView) -> list[str]:
     width = 2 + flagged + max(*numbers, *(len(_label(p)) for p in positions), *map(len, words.values()), 0)
 
     def line(name: str, texts: Iterable[str]) -> str:
-        return f"{name:9}" + "".join(text.rjust(width - 1) + " " for text in texts)
+        return f"{name:9}" + _spread(texts, positions, width)
 
     def under(grid: Grid, show: Formatter) -> Iterator[str]:
         for position in positions:
@@ -89,7 +98,7 @@ def _strip(view: View, channel: ChannelView) -> list[str]:
 
     lines = [line("index", map(_label, positions))]
     cells = (_input_cell(plane.input.cell(0, p), show_x, width, flagged=flagged) for p in positions)
-    lines.append("input    " + "".join(cells))
+    lines.append("input    " + _spread(cells, positions, width))
     if words:
         lines.append(line("", ("" if p is None else words.get(p, "") for p in positions)))
     if plane.weight:
@@ -145,17 +154,19 @@ def _input_lines(grid: Grid, show: Formatter, widest: int, *, flagged: bool) -> 
     """The input as lines, with the indices of rows and columns around it."""
     width = 2 + flagged + max(widest, *(len(_label(c)) for c in grid.columns), 0)
     side = max(len(_label(row)) for row in grid.rows)
-    lines = [" " * (side + 1) + "".join(_label(c).rjust(width - 1) + " " for c in grid.columns)]
+    lines = [" " * (side + 1) + _spread(map(_label, grid.columns), grid.columns, width)]
     for row in grid.rows:
         cells = (_input_cell(grid.cell(row, c), show, width, flagged=flagged) for c in grid.columns)
-        lines.append(f"{_label(row):>{side}} {''.join(cells)}")
+        lines.append(f"{_label(row):>{side}} {_spread(cells, grid.columns, width)}")
     return lines
 
 
 def _plain_cell(grid: Grid, row: int | None, column: int | None, show: Formatter, width: int) -> str:
     cell = grid.cell(row, column)
+    if column is None:
+        return GAP
     if cell is None:
-        return (GAP if row is None or column is None else "").rjust(width)
+        return (GAP if row is None else "").rjust(width)
     return show(cell.value).rjust(width)
 
 

@@ -19,6 +19,8 @@ from .numbers import Formatter
 
 MOST_CHANNELS = 4
 MOST_CELLS = {1: 16, 2: 8, 3: 7}  # positions shown along one axis; a larger window is cut inside
+FEW_CELLS = {1: 8, 2: 5, 3: 5}  # the same in a terminal that would be too narrow
+MOST_PLANES = 4  # depth slices of a 3-D window
 MARGIN = {1: 4, 2: 1, 3: 1}  # neighbours of the window shown where the rest is left out
 
 Labels = tuple[int | None, ...]  # None stands for a gap: "..."
@@ -111,23 +113,25 @@ class View:
         self.explanation = explanation
         self.operator = explanation.operator
         self.rank = self.operator.rank
-        self.limit = MOST_CELLS[self.rank]
-        self.whole = 0 if tight else self.limit
+        self.tight = tight
         self.margin = 1 if tight else MARGIN[self.rank]
         self.reads = self.operator.reads(explanation.at[2:])
-        self.positions = tuple(map(self._positions, self.operator.axes, self.reads))
-        self.taps = tuple(map(self._taps, self.operator.axes, self.reads, self.positions))
+        limits = [(FEW_CELLS if tight else MOST_CELLS)[self.rank]] * self.rank
+        if self.rank == 3:
+            limits[0] = MOST_PLANES
+        self.positions = tuple(map(self._positions, self.operator.axes, self.reads, limits))
+        self.taps = tuple(map(self._taps, self.operator.axes, self.reads, self.positions, limits))
 
-    def _positions(self, axis: Axis, reads: tuple[Read, ...]) -> Labels:
+    def _positions(self, axis: Axis, reads: tuple[Read, ...], limit: int) -> Labels:
         begin, end = axis.border
         wanted = [read.position for read in reads]
-        return shown(-begin, axis.size + end, wanted, self.limit, self.margin, self.whole)
+        return shown(-begin, axis.size + end, wanted, limit, self.margin, 0 if self.tight else limit)
 
-    def _taps(self, axis: Axis, reads: tuple[Read, ...], positions: Labels) -> Labels:
-        if axis.taps <= self.limit:
+    def _taps(self, axis: Axis, reads: tuple[Read, ...], positions: Labels, limit: int) -> Labels:
+        if axis.taps <= limit:
             return tuple(range(axis.taps))
         wanted = [read.tap for read in reads if read.position in positions]
-        return shown(0, axis.taps, wanted, self.limit, margin=0)
+        return shown(0, axis.taps, wanted, limit, margin=0)
 
     @cached_property
     def words(self) -> dict[int, str]:
@@ -240,7 +244,7 @@ class View:
         e = self.explanation
         n, out_ch, *pos = e.at
         grid = tuple(
-            shown(0, axis.out, [o], self.limit, MARGIN[self.rank])
+            shown(0, axis.out, [o], MOST_CELLS[self.rank], MARGIN[self.rank])
             for axis, o in zip(self.operator.axes[-2:], pos[-2:], strict=True)
         )
         rows, columns = self._flat(grid)
