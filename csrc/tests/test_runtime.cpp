@@ -319,6 +319,9 @@ TEST_CASE("scratch is borrowed by many threads at once, and by a child forked me
       }
     });
   }
+  threads.emplace_back([&] {  // holds the lock as often as can be
+    while (!stop) ScratchBlock(64);
+  });
   for (int i = 0; i < 20; ++i) {
     const pid_t child = fork();
     if (child == 0) {
