@@ -13,7 +13,7 @@ settings.load_profile("pyconv")
 
 @pytest.fixture(autouse=True)
 def torch_as_it_was() -> Iterator[None]:
-    """The benchmark's rivals switch torch's gradients off for their process; the next test must not see it."""
+    """The benchmark's rivals switch torch's gradients off in their process; no other test may see it."""
     yield
     if "torch" in sys.modules:
         sys.modules["torch"].set_grad_enabled(True)
