@@ -46,7 +46,10 @@ def test_random_problems(case, isa, layout, threads, seed):
         values, indices = case.run(array, isa=isa, num_threads=threads, return_indices=True)
         expected = case.oracle(x, return_indices=True)
         assert (values == expected[0]).all()
-        assert (indices == expected[1]).all()
+        # A dilated window may hold padding alone; torch's index then lies outside the plane.
+        some = np.isfinite(values)
+        assert (indices == expected[1])[some].all()
+        assert ((indices >= 0) & (indices < np.prod(case.size))).all()
 
 
 @settings(max_examples=60)
