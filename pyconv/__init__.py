@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyconv._options import get_num_threads, options, set_num_threads
-from pyconv._plan import Plan, plan, show_config
 from pyconv._pooling import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 from pyconv._version import __version__
 from pyconv.functional import conv1d, conv2d, conv3d
+
+if TYPE_CHECKING:  # lazy at run time, see below
+    from pyconv._plan import Plan, plan, show_config
 
 __all__ = [
     "Plan",
@@ -38,6 +40,9 @@ __all__ = [
 
 # Loaded on first use, so that `import pyconv` stays cheap: name -> (module, attribute; None for the module).
 _LAZY: dict[str, tuple[str, str | None]] = {
+    "Plan": ("pyconv._plan", "Plan"),
+    "plan": ("pyconv._plan", "plan"),
+    "show_config": ("pyconv._plan", "show_config"),
     "nn": ("pyconv.nn", None),
     "testing": ("pyconv.testing", None),
     "explain": ("pyconv._explain", "explain"),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pyconv import _core
 
@@ -13,8 +12,7 @@ Precision = Literal["highest", "high", "medium"]
 Isa = Literal["auto", "baseline", "avx2", "avx512", "neon"]
 
 
-@dataclass(frozen=True)
-class _Settings:
+class _Settings(NamedTuple):  # a dataclass would cost 2 ms of the import
     num_threads: int = 0
     isa: str = ""
     algorithm: str = ""
@@ -85,10 +83,10 @@ class options:
         }
         self._changes: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
         self._tokens: list[tuple[Token[_Settings], Token[_core.Options | None]]] = []
-        _compile(replace(_Settings(), **self._changes))  # raises now rather than at the first call
+        _compile(_Settings()._replace(**self._changes))  # raises now rather than at the first call
 
     def __enter__(self) -> options:
-        settings = replace(_SETTINGS.get(), **self._changes)
+        settings = _SETTINGS.get()._replace(**self._changes)
         self._tokens.append((_SETTINGS.set(settings), _COMPILED.set(_compile(settings))))
         return self
 
