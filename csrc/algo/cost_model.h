@@ -1,6 +1,7 @@
 // Every constant of the choice between algorithms: predicted microseconds of one image on one thread, from
-// the problem alone (promise 1: no layout, threads, ISA or caches). Rates were fitted on an AMD Zen 4 core at
-// 3.7 GHz; only their ratios matter.
+// the problem alone (promise 1: no layout, threads, ISA or caches). Only ratios matter. For an AMD Zen 4
+// core at 3.7 GHz: Winograd's rates were fitted by hand to about 20 layers, depthwise's and the share of a
+// full tile that few channels fill are estimates; the regret has not been measured yet.
 #pragma once
 
 #include "core/math.h"
@@ -31,8 +32,7 @@ inline double depthwise_cost_us(const ConvProblem& p) {
 }
 
 // Winograd, measured on that core with float32, layer and plain function, both
-// memory formats, 8 to 512 channels on 7x7 to 224x224 maps. The choice is flat: rates changed by a third move
-// only rows whose algorithms differ by less than a tenth.
+// memory formats, 8 to 512 channels on 7x7 to 224x224 maps.
 constexpr double kWinogradFlopsPerUs = 1.0e5;    // products, as direct's
 constexpr double kWinogradCallTerms = 6;         // a microkernel call costs as much as so many terms
 constexpr double kWinogradSweepTiles = 8;        // reading weights costs what multiplying so many tiles does
