@@ -57,27 +57,59 @@ TileSweep<T>::TileSweep(const ConvPlan& conv_plan, const ConvOperands& operands,
 }
 
 template <class T>
-void TileSweep<T>::run(const T* act, const Chunk& chunk, Index oh, Index ow, Index pixels, Index oc0,
-                       Index oc) {
+void TileSweep<T>::place(const Chunk& chunk, Index oh, Index ow, Index oc0) {
   const Request& request = plan->request;
-  const bool oc_vector = plan->blocking.kind == TileKind::kOcVector;
   const Index channel = chunk.group * request.problem.out_ch_per_group() + oc0;
   const Spatial& s = request.out.spatial;
   const Index at = chunk.image * request.out.batch + channel * request.out.channel + chunk.od * s[kD] +
                    oh * s[kH] + ow * s[kW];
-  const Index lanes = kernels->lanes;
-  args.act = act;
   args.weights =
-      packed ? packed + packed_offset(request.problem, packed_out_ch, chunk.group, oc0) + weights_offset
-             : packed_tile + weights_offset;
+      packed ? packed + packed_offset(request.problem, packed_out_ch, chunk.group, oc0) : packed_tile;
   args.out = out + at;
   args.residual = residual ? residual + at : nullptr;
   args.bias = bias ? bias + channel : nullptr;
-  args.n_valid = oc_vector ? oc : pixels;
-  if (oc_vector)
-    kernels->oc_vector.tile[pixels][ceil_div(oc, lanes)](args);
+}
+
+template <class T>
+void TileSweep<T>::next_tile() {
+  const Request& request = plan->request;
+  const Index step = tile_oc * request.out.channel;
+  args.weights += tile_oc * request.problem.in_ch_per_group() * request.problem.taps();
+  args.out += step;
+  if (args.residual) args.residual += step;
+  if (args.bias) args.bias += tile_oc;
+  args.carry += carry_step;
+}
+
+template <class T>
+void TileSweep<T>::run_oc_vectors(Index pixels, Index oc) {
+  const TileFn<T>* tile = kernels->oc_vector.tile[pixels];
+  for (; oc > 0; oc -= tile_oc, next_tile()) {
+    args.n_valid = min_of(oc, tile_oc);
+    const Index vectors = oc >= tile_oc ? kernels->oc_vector.max_vectors : ceil_div(oc, kernels->lanes);
+    const T* const weights = args.weights;
+    args.weights += k_done * vectors * kernels->lanes;
+    tile[vectors](args);
+    args.weights = weights;
+  }
+}
+
+template <class T>
+void TileSweep<T>::run_pixel_vectors(Index pixels, Index oc) {
+  const Index vectors = ceil_div(pixels, kernels->lanes);
+  args.n_valid = pixels;
+  for (; oc > 0; oc -= tile_oc, next_tile()) kernels->pixel_vector.tile[min_of(oc, tile_oc)][vectors](args);
+}
+
+template <class T>
+void TileSweep<T>::run(const T* act, const Chunk& chunk, Index oh, Index ow, Index pixels, Index oc0,
+                       Index oc) {
+  place(chunk, oh, ow, oc0);
+  args.act = act;
+  if (plan->blocking.kind == TileKind::kOcVector)
+    run_oc_vectors(pixels, oc);
   else
-    kernels->pixel_vector.tile[oc][ceil_div(pixels, lanes)](args);
+    run_pixel_vectors(pixels, oc);
 }
 
 template struct TileSweep<float>;

@@ -37,13 +37,20 @@ struct TileSweep {
   const T* bias;
   const T* residual;
   T* out;
-  Index weights_offset = 0;  // elements into the tile's packed weights: chains already done
+  // Of a sum that is taken up again: k already done, and elements between the carries of neighbouring tiles.
+  Index k_done = 0, carry_step = 0;
 
   TileSweep(const ConvPlan& plan, const ConvOperands& operands, const DenseKernels<T>& kernels);
 
-  // Runs one tile: `pixels` outputs in a row from (image, group, od, oh, ow), output channels [oc0, oc0 + oc)
-  // of the group, one tile wide; act is the first pixel's (k = 0) element.
+  // Runs the tiles of `pixels` outputs in a row from (image, group, od, oh, ow), output channels [oc0, oc0 +
+  // oc) of the group; act is the first pixel's (k = 0) element.
   void run(const T* act, const Chunk& chunk, Index oh, Index ow, Index pixels, Index oc0, Index oc);
+
+ private:
+  void place(const Chunk& chunk, Index oh, Index ow, Index oc0);
+  void run_oc_vectors(Index pixels, Index oc);
+  void run_pixel_vectors(Index pixels, Index oc);
+  void next_tile();
 };
 
 extern template struct TileSweep<float>;

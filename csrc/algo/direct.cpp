@@ -182,9 +182,7 @@ class DirectRun {
       for (Index i = 0, c = 0; i < split.pieces; c += split.size(i) * unit, ++i) {
         const T* tile = act + r * p.stride[kH] * layout_.row + c * layout_.output;
         const Index pixels = min_of(split.size(i) * unit, chunk.cols - c);
-        for (Index done = 0; done < oc; done += sweep.tile_oc)
-          sweep.run(tile, chunk, chunk.row0 + r, chunk.col0 + c, pixels, oc0 + done,
-                    min_of(sweep.tile_oc, oc - done));
+        sweep.run(tile, chunk, chunk.row0 + r, chunk.col0 + c, pixels, oc0, oc);
       }
   }
 

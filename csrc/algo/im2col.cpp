@@ -67,7 +67,8 @@ class Im2colRun {
     args.act_stride = plan_.blocking.pitch;
     args.run_offset = kNoOffset;
     args.runs = args.chains = 1;
-    Index weights_done = 0;
+    sweep.carry_step = carry_size;
+    sweep.k_done = 0;
     for (Index chain = 0; chain < chains_.count; ++chain) {
       const Index channels = chain + 1 == chains_.count ? chains_.last_block : chains_.block;
       gather_panel(chunk, chain * chains_.block, channels, panel);
@@ -76,13 +77,9 @@ class Im2colRun {
       args.finish = chain + 1 == chains_.count;
       args.carry = carries;
       for (Index i = 0, c = 0; i < split.pieces; c += split.size(i) * kPixelUnit, ++i)
-        for (Index oc = 0; oc < chunk.oc; oc += sweep.tile_oc, args.carry += carry_size) {
-          const Index width = min_of(sweep.tile_oc, chunk.oc - oc);
-          sweep.weights_offset = weights_done * round_up(width, kernels_.lanes);
-          sweep.run(panel + c * plan_.blocking.pitch, chunk, chunk.row0, chunk.col0 + c,
-                    min_of(split.size(i) * kPixelUnit, chunk.cols - c), chunk.oc0 + oc, width);
-        }
-      weights_done += args.run_length;
+        sweep.run(panel + c * plan_.blocking.pitch, chunk, chunk.row0, chunk.col0 + c,
+                  min_of(split.size(i) * kPixelUnit, chunk.cols - c), chunk.oc0, chunk.oc);
+      sweep.k_done += args.run_length;
     }
   }
 

@@ -31,7 +31,7 @@ PYCONV_INLINE void AccumulateStep(const char* const (&base)[(kM + kRowsPerBase -
     const char* row = base[m / kRowsPerBase] + (m % kRowsPerBase) * row_bytes;
     const V<T> a = Set(reinterpret_cast<const T*>(row)[k]);
 #pragma GCC unroll 4
-    for (int n = 0; n < kN; ++n) acc[m][n] = MulAdd(a, w[n], acc[m][n]);
+    for (int n = 0; n < kN; ++n) Accumulate<T>(&acc[m][n], a, w[n]);
   }
 }
 
@@ -79,7 +79,7 @@ PYCONV_INLINE const T* PixelVectorRun(const T* act, Index act_stride, Index leng
     for (int m = 0; m < kM; ++m) {
       const V<T> w = Set(weights[m]);
 #pragma GCC unroll 4
-      for (int n = 0; n < kN; ++n) acc[m][n] = MulAdd(w, x[n], acc[m][n]);
+      for (int n = 0; n < kN; ++n) Accumulate<T>(&acc[m][n], w, x[n]);
     }
     act += act_stride;
     weights += kM;
@@ -174,8 +174,20 @@ PYCONV_INLINE void Finish(const TileOutput<T>& args, V<T> (&sum)[kM][kN]) {
   StoreScattered<T>(args, tile, kM, kN);
 }
 
+template <class T, int kM, int kN>
+PYCONV_INLINE void PrefetchOutput(const TileOutput<T>& args) {
+  if (args.out_n_stride != 1) return;
+#pragma GCC unroll 14
+  for (int m = 0; m < kM; ++m) {
+    const char* row = reinterpret_cast<const char*>(args.out + m * args.out_m_stride);
+#pragma GCC unroll 4
+    for (int n = 0; n < kN * kVectorBytes; n += 64) __builtin_prefetch(row + n, 1);
+  }
+}
+
 template <class T, int kM, int kN, TileKind kKind, bool kTail>
 PYCONV_INLINE void RunTile(const TileArgs<T>& args) {
+  if (args.finish) PrefetchOutput<T, kM, kN>(args);
   V<T> sum[kM][kN];
   V<T> total[kM][kN];  // spilled between chains: two memory operations per ~512 FMAs
   const T* weights = args.weights;

@@ -9,6 +9,7 @@
 //   LoadU, StoreU           unaligned; LoadN, StoreN touch the first n lanes only (LoadN zeroes the rest)
 //   a + b, a - b, a * b, a / b     IEEE, each rounded once
 //   MulAdd(a, b, c)         a * b + c rounded once; twice on the no-FMA baseline, outside promise 1
+//   Accumulate(&sum, a, b)  sum = MulAdd(a, b, sum), for loops that fill the register file
 //   Max(a, b), Min(a, b)    a > b ? a : b and a < b ? a : b: b where either is NaN or both are equal
 //   a > b, a == b ...       compiler masks (integer vectors); IfThenElse(mask, yes, no)
 //   MaxNan(acc, x)          x if x > acc or x is NaN, else acc: torch's max, the first of equal values wins

@@ -25,6 +25,11 @@ PYCONV_INLINE V<float> MulAdd(V<float> a, V<float> b, V<float> c) { return _mm51
 PYCONV_INLINE V<double> MulAdd(V<double> a, V<double> b, V<double> c) { return _mm512_fmadd_pd(a, b, c); }
 
 template <class T>
+PYCONV_INLINE void Accumulate(V<T>* sum, V<T> a, V<T> b) {
+  *sum = MulAdd(a, b, *sum);
+}
+
+template <class T>
 PYCONV_INLINE V<T> Max(V<T> a, V<T> b) {
   if constexpr (sizeof(T) == 4)
     return _mm512_max_ps(a, b);

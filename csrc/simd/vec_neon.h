@@ -28,6 +28,11 @@ PYCONV_INLINE V<double> MulAdd(V<double> a, V<double> b, V<double> c) {
   return (V<double>)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
 }
 
+template <class T>
+PYCONV_INLINE void Accumulate(V<T>* sum, V<T> a, V<T> b) {
+  *sum = MulAdd(a, b, *sum);
+}
+
 // Not vmaxq/vminq: they return NaN whichever side it is on, and order -0 below +0.
 template <class T>
 PYCONV_INLINE V<T> Max(V<T> a, V<T> b) {

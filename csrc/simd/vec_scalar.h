@@ -24,6 +24,11 @@ PYCONV_INLINE V<float> MulAdd(V<float> a, V<float> b, V<float> c) { return a * b
 PYCONV_INLINE V<double> MulAdd(V<double> a, V<double> b, V<double> c) { return a * b + c; }
 
 template <class T>
+PYCONV_INLINE void Accumulate(V<T>* sum, V<T> a, V<T> b) {
+  *sum = MulAdd(a, b, *sum);
+}
+
+template <class T>
 PYCONV_INLINE V<T> Max(V<T> a, V<T> b) {
   return a > b ? a : b;
 }
