@@ -107,19 +107,19 @@ ArrayView residual_view(const py::array& residual, const ConvInputs& inputs, con
 
 // Where the kernels write and what they add: the caller's arrays where one walk fits both, dense ones
 // otherwise.
-struct Target {
+struct ConvTarget {
   py::object result;  // the caller's `out`, or an array to copy into it
   py::object residual;
 };
 
-Target make_target(const ConvArgs& args, py::handle out, const ConvInputs& inputs, const ConvProblem& p) {
+ConvTarget make_target(const ConvArgs& args, py::handle out, const ConvInputs& inputs, const ConvProblem& p) {
   const auto dense = [&] {
     return allocate_like(inputs.input, inputs.order, p.rank, p.out_ch, p.out, p.dtype);
   };
   const auto view_of = [&](py::handle a) {
     return activation_view(as_array(a), "out", p.rank, inputs.order);
   };
-  Target target;
+  ConvTarget target;
   if (!out.is_none()) {
     check_out(out, inputs.input, inputs.order, p.rank, p.out_ch, p.out, p.dtype);
     // Where elements share memory, the order of the writes decides: NumPy's, not that of the threads.
@@ -163,7 +163,7 @@ py::object conv(int rank, py::handle input, py::handle weight, py::handle bias, 
   const ConvChoice choice{options.precision,
                           algorithm == "auto" && !options.algorithm.empty() ? options.algorithm : algorithm};
   select_conv(problem, choice.precision, choice.algorithm);  // refuses before anything is allocated
-  const Target target = make_target(args, out, inputs, problem);
+  const ConvTarget target = make_target(args, out, inputs, problem);
   const ArrayView out_view = activation_view(as_array(target.result), "out", rank, inputs.order);
   const py::object unit_bias = contiguous_bias(bias);
   const Request request{problem,           inputs.input.strides, out_view.strides, inputs.weight_strides,

@@ -61,7 +61,7 @@ PoolInputs read_inputs(const PoolCall& call) {
 
 // A new result, or the caller's; `into` is set when the caller's has to be filled from a new one because it
 // shares memory with something that is still read.
-struct Target {
+struct PoolTarget {
   py::array array;
   py::object into;
 };
@@ -81,8 +81,8 @@ py::array allocate(const PoolInputs& inputs, const PoolProblem& p, bool indices)
   return indices ? viewed(array, "int64") : array;
 }
 
-Target target_of(py::handle out, const PoolInputs& inputs, const PoolProblem& p, bool indices,
-                 std::initializer_list<py::handle> others) {
+PoolTarget target_of(py::handle out, const PoolInputs& inputs, const PoolProblem& p, bool indices,
+                     std::initializer_list<py::handle> others) {
   if (out.is_none()) return {allocate(inputs, p, indices), py::none()};
   if (indices) {
     check_type(is_plain_int64(out), "the indices in out must be an aligned int64 array, got ", ReprOf{out});
@@ -99,7 +99,7 @@ Target target_of(py::handle out, const PoolInputs& inputs, const PoolProblem& p,
   return {array, py::none()};
 }
 
-py::object finished(const Target& target) {
+py::object finished(const PoolTarget& target) {
   if (target.into.is_none()) return target.array;
   target.into[py::ellipsis()] = target.array;
   return target.into;
@@ -123,9 +123,10 @@ py::object pool(const std::string& kind, int rank, py::handle input, py::handle 
                                          return_indices, count_include_pad, divisor_override, data_format});
   const PoolProblem problem(inputs.spec);
   check_torch_padding(problem);
-  const Target values = target_of(out_values, inputs, problem, false, {input});
-  const Target indices = return_indices ? target_of(out_indices, inputs, problem, true, {input, values.array})
-                                        : Target{py::array(), py::none()};
+  const PoolTarget values = target_of(out_values, inputs, problem, false, {input});
+  const PoolTarget indices = return_indices
+                                 ? target_of(out_indices, inputs, problem, true, {input, values.array})
+                                 : PoolTarget{py::array(), py::none()};
   const Options& options = options_or_default(options_handle);
   const ArrayView values_view = activation_view(values.array, "out", rank, inputs.order);
   const ArrayView indices_view =
