@@ -33,4 +33,16 @@ template <class T>
 void read_row(const InputImage<T>& image, const DenseKernels<T>& kernels, const T* row, Index channels,
               Index first, Index step, Index count, RowOrder order, T* dst, Index pitch);
 
+// `rows` x `cols` positions of one channel's padded grid at depth d, h_step and w_step apart.
+struct PlaneBlock {
+  Index d, first_h, h_step, rows;
+  Index first_w, w_step, cols;
+};
+
+// Copies the block to dst[row * pitch + col]. `borders_hold`: dst holds another channel's copy of the same
+// block, so its constant padding is there already.
+template <class T>
+void read_plane(const InputImage<T>& image, const DenseKernels<T>& kernels, const PlaneBlock& block, T* dst,
+                Index pitch, bool borders_hold);
+
 }  // namespace pyconv

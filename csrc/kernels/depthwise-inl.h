@@ -22,43 +22,19 @@ PYCONV_INLINE void NextLine(TileOutput<T>* output, Index step) {
 // --- vectors of channels
 // ------------------------------------------------------------------------------------
 
-// One input row as a tile sees it. `at` is position w of it; outside [0, width) lies padding.
-template <class T>
-struct TapCursor {
-  const T* at;
-  Index w, width;
-  Index step;  // elements between neighbouring positions
-  const T* pad;
-  Index channels;
-};
-
-template <class T>
-PYCONV_INLINE void Advance(TapCursor<T>* row, Index positions) {
-  row->at += positions * row->step;
-  row->w += positions;
-}
-
-// kEdge: some position may lie outside, or the vector of channels is not full.
-template <class T, bool kEdge>
-PYCONV_INLINE V<T> LoadPixel(const TapCursor<T>& row) {
-  if constexpr (!kEdge) return LoadU(row.at);
-  return LoadN(row.w >= 0 && row.w < row.width ? row.at : row.pad, row.channels);
-}
-
 // kTaps taps of a row for kPixels outputs that are kStride taps apart: each pixel is loaded once.
-template <class T, int kPixels, int kTaps, int kStride, bool kEdge>
-PYCONV_INLINE void SharedTaps(TapCursor<T> row, Index dilation, const T* weights, V<T> (&acc)[kPixels][1]) {
+template <class T, int kPixels, int kTaps, int kStride>
+PYCONV_INLINE void SharedTaps(const T* row, Index w_tap, const T* weights, V<T> (&acc)[kPixels][1]) {
   V<T> w[kTaps];
 #pragma GCC unroll 4
   for (int k = 0; k < kTaps; ++k) w[k] = LoadU(weights + k * kLanes<T>);
 #pragma GCC unroll 32
-  for (int j = 0; j < (kPixels - 1) * kStride + kTaps; ++j) {
-    const V<T> x = LoadPixel<T, kEdge>(row);
-    Advance(&row, dilation);
+  for (int j = 0; j < (kPixels - 1) * kStride + kTaps; ++j, row += w_tap) {
+    const V<T> x = LoadU(row);
 #pragma GCC unroll 4
     for (int k = 0; k < kTaps; ++k) {
       const int p = (j - k) / kStride;
-      if (j >= k && (j - k) % kStride == 0 && p < kPixels) acc[p][0] = MulAdd(x, w[k], acc[p][0]);
+      if (j >= k && (j - k) % kStride == 0 && p < kPixels) Accumulate<T>(&acc[p][0], x, w[k]);
     }
   }
 }
@@ -67,67 +43,64 @@ PYCONV_INLINE void SharedTaps(TapCursor<T> row, Index dilation, const T* weights
 // other FMA, so that even loads that straddle cache lines keep up (groups of 5 measured the same).
 constexpr Index kTapGroup = 3;
 
-template <class T, int kPixels, int kStride, bool kEdge>
-PYCONV_INLINE void SharedRow(TapCursor<T> row, Index dilation, Index k_w, const T* weights,
+template <class T, int kPixels, int kStride>
+PYCONV_INLINE void SharedRow(const ChannelVectorArgs<T>& args, const T* row, const T* weights,
                              V<T> (&acc)[kPixels][1]) {
+  Index k_w = args.kernel[kW];
   for (Index groups = (k_w + kTapGroup - 1) / kTapGroup; groups > 0; --groups) {
     const Index taps = (k_w + groups - 1) / groups;
     if (taps == 3)
-      SharedTaps<T, kPixels, 3, kStride, kEdge>(row, dilation, weights, acc);
+      SharedTaps<T, kPixels, 3, kStride>(row, args.w_tap, weights, acc);
     else if (taps == 2)
-      SharedTaps<T, kPixels, 2, kStride, kEdge>(row, dilation, weights, acc);
+      SharedTaps<T, kPixels, 2, kStride>(row, args.w_tap, weights, acc);
     else
-      SharedTaps<T, kPixels, 1, kStride, kEdge>(row, dilation, weights, acc);
-    Advance(&row, taps * dilation);
+      SharedTaps<T, kPixels, 1, kStride>(row, args.w_tap, weights, acc);
+    row += taps * args.w_tap;
     weights += taps * kLanes<T>;
     k_w -= taps;
   }
 }
 
-template <class T, int kPixels, bool kEdge>
-PYCONV_INLINE void StridedRow(TapCursor<T> row, Index stride, Index dilation, Index k_w, const T* weights,
+template <class T, int kPixels>
+PYCONV_INLINE void StridedRow(const ChannelVectorArgs<T>& args, const T* row, const T* weights,
                               V<T> (&acc)[kPixels][1]) {
-  for (Index k = 0; k < k_w; ++k) {
+  for (Index k = 0; k < args.kernel[kW]; ++k, row += args.w_tap) {
     const V<T> w = LoadU(weights + k * kLanes<T>);
-    TapCursor<T> pixel = row;
+    const T* pixel = row;
 #pragma GCC unroll 16
-    for (int p = 0; p < kPixels; ++p) {
-      acc[p][0] = MulAdd(LoadPixel<T, kEdge>(pixel), w, acc[p][0]);
-      Advance(&pixel, stride);
-    }
-    Advance(&row, dilation);
+    for (int p = 0; p < kPixels; ++p, pixel += args.pixel_step) Accumulate<T>(&acc[p][0], LoadU(pixel), w);
   }
 }
 
-template <class T, int kPixels, int kStride, bool kEdge>
-PYCONV_INLINE void AccumulateLine(const ChannelVectorArgs<T>& args, Index first_h, V<T> (&acc)[kPixels][1]) {
-  const T* weights = args.weights;
-  for (Index kd = 0; kd < args.kernel[kD]; ++kd)
-    for (Index kh = 0; kh < args.kernel[kH]; ++kh) {
-      const Index d = args.first[kD] + kd * args.dilation[kD], h = first_h + kh * args.dilation[kH];
-      const bool inside = d >= 0 && d < args.in[kD] && h >= 0 && h < args.in[kH];
-      const Index w = args.first[kW], step = inside ? args.in_step[kW] : 0;
-      const T* at = inside ? args.input + d * args.in_step[kD] + h * args.in_step[kH] + w * step : args.pad;
-      const TapCursor<T> row{at, w, args.in[kW], step, args.pad, args.n_valid};
-      if constexpr (kStride != 0)
-        SharedRow<T, kPixels, kStride, kEdge>(row, args.dilation[kW], args.kernel[kW], weights, acc);
-      else
-        StridedRow<T, kPixels, kEdge>(row, args.stride[kW], args.dilation[kW], args.kernel[kW], weights, acc);
-      weights += args.kernel[kW] * kLanes<T>;
-    }
+template <class T>
+PYCONV_INLINE void PrefetchAhead(const ChannelVectorArgs<T>& args, Index line) {
+  for (Index r = 0; r < args.ahead_rows; ++r) {
+    const T* pixel = args.ahead + (line * args.ahead_rows + r) * args.ahead_row;
+    for (Index p = 0; p < args.ahead_pixels; ++p, pixel += args.ahead_pixel) __builtin_prefetch(pixel, 0, 2);
+  }
 }
 
 // kStride 0: the distance between outputs is no small multiple of the distance between taps.
-template <class T, int kPixels, int kStride, bool kEdge>
+template <class T, int kPixels, int kStride>
 __attribute__((noinline)) void ChannelVectorLines(const ChannelVectorArgs<T>& args) {
   TileOutput<T> output = args;
+  const V<T> bias = args.bias ? LoadN(args.bias, args.n_valid) : Zero<T>();
   for (Index line = 0; line < args.lines; ++line) {
     V<T> acc[kPixels][1];
 #pragma GCC unroll 16
     for (int p = 0; p < kPixels; ++p) acc[p][0] = Zero<T>();
-    AccumulateLine<T, kPixels, kStride, kEdge>(args, args.first[kH] + line * args.stride[kH], acc);
+    PrefetchAhead(args, line);
+    for (Index kd = 0; kd < args.kernel[kD]; ++kd) {
+      const T* row = args.input + line * args.line_step + kd * args.d_tap;
+      const T* weights = args.weights + kd * args.weights_d;
+      for (Index kh = 0; kh < args.kernel[kH]; ++kh, row += args.h_tap, weights += args.weights_h) {
+        if constexpr (kStride != 0)
+          SharedRow<T, kPixels, kStride>(args, row, weights, acc);
+        else
+          StridedRow<T, kPixels>(args, row, weights, acc);
+      }
+    }
     if (args.bias) {
-      const V<T> bias = kEdge ? LoadN(args.bias, args.n_valid) : LoadU(args.bias);
 #pragma GCC unroll 16
       for (int p = 0; p < kPixels; ++p) acc[p][0] = acc[p][0] + bias;
     }
@@ -136,21 +109,11 @@ __attribute__((noinline)) void ChannelVectorLines(const ChannelVectorArgs<T>& ar
   }
 }
 
-template <class T, int kPixels, int kStride>
-PYCONV_INLINE void ChannelVectorLines(const ChannelVectorArgs<T>& args) {
-  const Index last =
-      args.first[kW] + (kPixels - 1) * args.stride[kW] + (args.kernel[kW] - 1) * args.dilation[kW];
-  if (args.first[kW] >= 0 && last < args.in[kW] && args.n_valid >= kLanes<T>)
-    ChannelVectorLines<T, kPixels, kStride, false>(args);
-  else
-    ChannelVectorLines<T, kPixels, kStride, true>(args);
-}
-
 template <class T, int kPixels>
 void ChannelVectorTile(const ChannelVectorArgs<T>& args) {
-  if (args.stride[kW] == args.dilation[kW])
+  if (args.pixel_step == args.w_tap)
     ChannelVectorLines<T, kPixels, 1>(args);
-  else if (args.stride[kW] == 2 * args.dilation[kW])
+  else if (args.pixel_step == 2 * args.w_tap)
     ChannelVectorLines<T, kPixels, 2>(args);
   else
     ChannelVectorLines<T, kPixels, 0>(args);
@@ -173,7 +136,7 @@ PYCONV_INLINE void InputRow(const T* row, const Index* w_offset, Index k_w, cons
       if (r < first || r >= end) continue;
       const V<T> w = Set(weights[k - r * k_w]);
 #pragma GCC unroll 4
-      for (int n = 0; n < kVectors; ++n) acc[r][n] = MulAdd(w, x[n], acc[r][n]);
+      for (int n = 0; n < kVectors; ++n) Accumulate<T>(&acc[r][n], w, x[n]);
     }
   }
 }

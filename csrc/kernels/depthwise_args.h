@@ -9,17 +9,22 @@
 namespace pyconv {
 
 // A vector of channels a pixel; output m = pixels, n = channels. Element (line, pixel) at tap (kd, kh, kw)
-// reads position first + (0, line, pixel) * stride + tap * dilation of an input of size `in`, whose position
-// 0 is `input`; a position outside reads `pad` (kLanes values). Only n_valid channels are read. Weights are
-// [k_d][k_h][k_w][kLanes].
+// reads input[line * line_step + pixel * pixel_step + kd * d_tap + kh * h_tap + kw * w_tap + n]: a whole
+// vector, of which n_valid channels count. The tap's weights are kLanes elements from weights + kd *
+// weights_d + kh * weights_h + kw * kLanes, so that a part of the taps can be taken.
 template <class T>
 struct ChannelVectorArgs : TileOutput<T> {
   const T* input;
-  const T* pad;
-  Spatial in, in_step, first;
-  Spatial kernel, stride, dilation;
+  Spatial kernel;
+  Index d_tap, h_tap, w_tap;
+  Index pixel_step;
   const T* weights;
-  Index lines, out_line_step;
+  Index weights_d, weights_h;
+  Index lines, line_step, out_line_step;
+  // While line i is computed, the first of the elements ahead[(i * ahead_rows + r) * ahead_row + p *
+  // ahead_pixel], r < ahead_rows, p < ahead_pixels are asked for: what the next tile will read.
+  const T* ahead;
+  Index ahead_rows, ahead_row, ahead_pixels, ahead_pixel;
 };
 
 // A vector of pixels of one channel; output m = lines, n = pixels. Element (line, pixel) at tap (kd, kh, kw)

@@ -8,10 +8,14 @@ namespace pyconv {
 namespace PYCONV_TARGET_NS {
 namespace {
 
+// Where masks are registers, tails are one masked access; elsewhere (vmaskmov) a few scalars are cheaper.
+constexpr bool kMaskedTails = kVectorBytes == 64;
+
 template <class T>
 PYCONV_INLINE void CopyRow(T* dst, const T* src, Index count) {
   Index j = 0;
   for (; j + kLanes<T> <= count; j += kLanes<T>) StoreU<T>(LoadU(src + j), dst + j);
+  if (kMaskedTails && j < count) return StoreN(LoadN(src + j, count - j), dst + j, count - j);
   for (; j < count; ++j) dst[j] = src[j];
 }
 
@@ -63,6 +67,12 @@ template <class T>
 void GatherRow(T* dst, const T* src, Index stride, Index count) {
   Index j = 0;
   if (stride == 2) j = TakeEvery<T, 2>(dst, src, count);
+  if (kMaskedTails && stride == 2 && j < count) {
+    const Index span = 2 * (count - j) - 1;
+    const V<T> first = LoadN(src + 2 * j, span);
+    const V<T> second = span > kLanes<T> ? LoadN(src + 2 * j + kLanes<T>, span - kLanes<T>) : Zero<T>();
+    return StoreN(EvenElements<T>(first, second), dst + j, count - j);
+  }
   if (stride == 4) j = TakeEvery<T, 4>(dst, src, count);
   for (; j < count; ++j) dst[j] = src[j * stride];
 }

@@ -1,0 +1,50 @@
+// How depthwise convolution cuts its output into tiles, and the padded copy of the window one tile reads.
+#pragma once
+
+#include <vector>
+
+#include "algo/algorithm.h"
+#include "algo/dense.h"
+
+namespace pyconv {
+
+// kOcVector: vectors of channels; kPixelVector: vectors of pixels, one channel a tile.
+inline bool by_channel(const ConvPlan& plan) { return plan.blocking.kind == TileKind::kOcVector; }
+
+template <class T>
+Index depthwise_lanes(const ConvPlan& plan) {
+  return dense_kernels<T>(*plan.request.table).lanes;
+}
+
+// The padded copy of one tile's window. A row of it holds pixels of `lanes` channels, or, for pixel vectors,
+// one stretch for each phase of the stride that a tap reads, so that neighbouring outputs are neighbours.
+struct DepthwiseWindow {
+  Index planes, rows, row_step;  // input rows between two copied rows
+  Index cols;                    // copied positions of one row (of one phase)
+  Index pixel, row, plane;       // elements between neighbours
+  std::vector<Index> phases;     // first input column of each stretch
+  std::vector<Index> w_offset;   // elements to tap kw of a row
+
+  Index elements() const { return planes * plane; }
+};
+
+DepthwiseWindow channel_window(const ConvProblem& problem, Index lines, Index pixels, Index channels);
+DepthwiseWindow pixel_window(const ConvProblem& problem, Index lines, Index pixels, Index lanes);
+
+// A block of outputs: `channels` output channels from channel0 (one, for pixel vectors).
+struct DepthwiseTile {
+  Index image, channel0, channels, od;
+  Index oh0, lines, ow0, pixels;
+};
+
+// Tiles are numbered so that neighbours share memory: channels-last sweeps channels first, channels-first the
+// positions of a channel.
+struct DepthwiseGrid {
+  Index row_bands, col_bands, strips, channels_per_strip;
+};
+
+DepthwiseGrid depthwise_grid(const ConvPlan& plan);
+Index depthwise_tile_count(const ConvPlan& plan);
+DepthwiseTile decode_tile(const ConvPlan& plan, const DepthwiseGrid& grid, Index number);
+
+}  // namespace pyconv
