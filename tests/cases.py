@@ -29,6 +29,7 @@ FEW_CASES = [
     ConvCase(in_ch=40, out_ch=33, size=(7, 9), kernel=(3, 3), padding=1, residual=True),
     ConvCase(in_ch=65, out_ch=9, size=(6, 35), kernel=(1, 1)),
     ConvCase(in_ch=600, out_ch=6, size=(3, 5), kernel=(1, 1), bias=True),
+    ConvCase(in_ch=24, out_ch=24, size=(9, 31), kernel=(3, 3), padding=1, groups=6, bias=True),
     ConvCase(in_ch=6, out_ch=10, size=(9, 11), kernel=(4, 2), stride=(2, 1), dilation=(1, 2), groups=2),
     ConvCase(
         in_ch=19, out_ch=19, size=(8, 20), kernel=(3, 3), padding="same", groups=19, padding_mode="reflect"

@@ -42,6 +42,7 @@ enum class PackedForm : unsigned char {
   kPixelVector,
   kChannelTaps,
   kTaps,
+  kGroupTaps,
   kWinogradF2,
   kWinogradF4
 };

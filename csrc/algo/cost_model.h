@@ -11,14 +11,15 @@ namespace pyconv {
 
 constexpr double kCallUs = 1.0;
 
-// A tile of the dense kernels needs about this many output channels per group to be full.
-constexpr double kDenseChannels = 16;
+// A tile of the dense kernels needs about this many bytes of output channels per group to be full.
+constexpr double kDenseChannelBytes = 64;
 constexpr double kDenseFlopsPerUs = 1.0e5;
 
 inline double dense_cost_us(const ConvProblem& p) {
-  const double channels = static_cast<double>(p.out_ch_per_group());
-  const double filled = channels < kDenseChannels ? channels / kDenseChannels : 1.0;
-  return kCallUs + p.flops() / (kDenseFlopsPerUs * filled);
+  const double element = p.dtype == DType::kFloat32 ? 4 : 8;
+  const double bytes = static_cast<double>(p.out_ch_per_group()) * element;
+  const double filled = bytes < kDenseChannelBytes ? bytes / kDenseChannelBytes : 1.0;
+  return kCallUs + p.flops_inside() / (kDenseFlopsPerUs * filled);
 }
 
 // Every element passes once through the cache, and each output channel reads the input anew.
@@ -29,6 +30,16 @@ inline double depthwise_cost_us(const ConvProblem& p) {
   const double elements =
       static_cast<double>(p.batch * p.out_ch) * static_cast<double>(p.in.product() + p.out.product());
   return kCallUs + p.flops() / kDepthwiseFlopsPerUs + elements / kDepthwiseElementsPerUs;
+}
+
+// Grouped: every vector of the window is loaded for every product, and is made from a permutation before.
+constexpr double kGroupedFlopsPerUs = 8.0e4;
+constexpr double kGroupedElementsPerUs = 8.0e3;
+
+inline double grouped_cost_us(const ConvProblem& p) {
+  const double elements =
+      static_cast<double>(p.batch * p.out_ch * p.in_ch_per_group()) * static_cast<double>(p.in.product());
+  return kCallUs + p.flops() / kGroupedFlopsPerUs + elements / kGroupedElementsPerUs;
 }
 
 // Winograd, measured on that core with float32, layer and plain function, both

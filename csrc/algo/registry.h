@@ -12,6 +12,7 @@ extern const ConvAlgorithm kWinogradF4;
 extern const ConvAlgorithm kDirect;
 extern const ConvAlgorithm kIm2col;
 extern const ConvAlgorithm kDepthwise;
+extern const ConvAlgorithm kGrouped;
 extern const ConvAlgorithm kNaive;
 
 struct AlgorithmList {

@@ -194,6 +194,18 @@ void PixelVectorTile(const PixelVectorArgs<T>& args) {
   }
 }
 
+template <class T>
+void ExpandGroups(T* dst, const T* src, Index src_pitch, Index positions, Index group) {
+  constexpr int kMostChannels = 8;
+  Mask<T> source[kMostChannels];
+  for (Index j = 0; j < group; ++j)
+    for (int lane = 0; lane < kLanes<T>; ++lane) source[j][lane] = lane / group * group + j;
+  for (Index i = 0; i < positions; ++i, src += src_pitch) {
+    const V<T> x = LoadU(src);
+    for (Index j = 0; j < group; ++j, dst += kLanes<T>) StoreU<T>(Permute<T>(x, source[j]), dst);
+  }
+}
+
 // --- the table
 // ----------------------------------------------------------------------------------------------
 
@@ -221,6 +233,7 @@ constexpr DepthwiseKernels<T> MakeDepthwise() {
   kernels.max_vectors = DepthwiseSizes<T>::kVectors;
   FillChannelVector<T, DepthwiseSizes<T>::kPixels>(kernels);
   FillPixelVector<T, DepthwiseSizes<T>::kVectors>(kernels);
+  kernels.expand_groups = &ExpandGroups<T>;
   return kernels;
 }
 

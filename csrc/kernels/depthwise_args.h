@@ -48,6 +48,9 @@ struct DepthwiseKernels {
   int max_pixels, max_vectors;
   void (*channel_vector[kMaxDepthwisePixels + 1])(const ChannelVectorArgs<T>&);  // [pixels of the tile]
   void (*pixel_vector[kMaxDepthwiseVectors + 1])(const PixelVectorArgs<T>&);     // [vectors of the tile]
+  // dst[position][j][lane] = src[position * src_pitch + lane / group * group + j] for j < group <= 8, which
+  // divides kLanes; whole vectors are read.
+  void (*expand_groups)(T* dst, const T* src, Index src_pitch, Index positions, Index group);
 };
 
 struct DepthwiseTable {

@@ -17,6 +17,7 @@
 //   InterleaveLower/Upper   whole-vector interleave of the lower / upper halves of a and b
 //   EvenElements(a, b)      elements 0, 2, 4, ... of a, then of b
 //   ConcatEven/Odd(a, b)    the even / odd elements of a, then those of b
+//   Permute(v, source)      lane i is v[source[i]]
 //   Iota                    0, 1, 2, ... as integers of T's size
 //   FillBeyond(v, n, fill)  the first n lanes of v, the others `fill`
 #pragma once

@@ -48,6 +48,17 @@ PYCONV_INLINE Mask<T> Iota() {
 }
 
 template <class T>
+PYCONV_INLINE V<T> Permute(V<T> v, Mask<T> source) {
+#if defined(__clang__)
+  V<T> result;
+  for (int i = 0; i < kLanes<T>; ++i) result[i] = v[source[i]];
+  return result;
+#else
+  return __builtin_shuffle(v, source);
+#endif
+}
+
+template <class T>
 PYCONV_INLINE V<T> FillBeyond(V<T> v, Index n, T fill) {
   using Int = typename IntegerOf<T>::type;
   return Iota<T>() < (Mask<T>{} + static_cast<Int>(n < kLanes<T> ? n : kLanes<T>)) ? v : Set(fill);
