@@ -154,33 +154,22 @@ class DepthwiseRun {
   bool touches_no_padding(const DepthwiseTile& t) const {
     const Spatial first = origin(t), outputs{{1, t.lines, t.pixels}};
     for (int dim = kD; dim <= kW; ++dim) {
-      const TapRange taps = inside_taps(dim, first[dim]);
-      const TapRange last = inside_taps(dim, first[dim] + (outputs[dim] - 1) * p_.stride[dim]);
+      const ConvProblem::Taps taps = p_.taps_inside(dim, first[dim]);
+      const ConvProblem::Taps last = p_.taps_inside(dim, first[dim] + (outputs[dim] - 1) * p_.stride[dim]);
       if (taps.begin > 0 || last.end < p_.kernel[dim]) return false;
     }
     return true;
   }
 
-  // The taps of an output whose first tap is at `first` that lie inside the input.
-  struct TapRange {
-    Index begin, end;
-    bool operator==(const TapRange& o) const { return begin == o.begin && end == o.end; }
-  };
-  TapRange inside_taps(int dim, Index first) const {
-    const Index k = p_.kernel[dim], step = p_.dilation[dim];
-    const Index begin = first >= 0 ? 0 : min_of(k, ceil_div(-first, step));
-    const Index end = first >= p_.in[dim] ? 0 : min_of(k, (p_.in[dim] - 1 - first) / step + 1);
-    return {begin, max_of(begin, end)};
-  }
-
   // How many of `count` neighbouring outputs, the first at `first`, have the same taps inside.
   Index alike(int dim, Index first, Index count) const {
-    const TapRange taps = inside_taps(dim, first);
-    if (taps == TapRange{0, p_.kernel[dim]})  // all inside: so are those that end before the input does
+    const ConvProblem::Taps taps = p_.taps_inside(dim, first);
+    if (taps ==
+        ConvProblem::Taps{0, p_.kernel[dim]})  // all inside: so are those that end before the input does
       return min_of(count,
                     (p_.in[dim] - 1 - first - (p_.kernel[dim] - 1) * p_.dilation[dim]) / p_.stride[dim] + 1);
     Index n = 1;
-    while (n < count && inside_taps(dim, first + n * p_.stride[dim]) == taps) ++n;
+    while (n < count && p_.taps_inside(dim, first + n * p_.stride[dim]) == taps) ++n;
     return n;
   }
 
@@ -243,7 +232,7 @@ class DepthwiseRun {
   }
 
   void clip(int dim, Index first, Index weights_step, Index* tap_step, ChannelVectorArgs<T>* args) const {
-    const TapRange taps = inside_taps(dim, first);
+    const ConvProblem::Taps taps = p_.taps_inside(dim, first);
     const Index step = plan_.request.in.spatial[dim];
     args->kernel[dim] = taps.end - taps.begin;
     args->weights += taps.begin * weights_step;

@@ -18,9 +18,10 @@ namespace {
 // neighbouring elements.
 struct BandLayout {
   Index pixel, channel, row,
-      plane;     // elements between neighbouring input columns (of one phase), channels ...
-  Index output;  // elements between the inputs of neighbouring outputs of a row
-  Index cols;    // packed input columns of a full band
+      plane;       // elements between neighbouring input columns (of one phase), channels ...
+  Index output;    // elements between the inputs of neighbouring outputs of a row
+  Index cols;      // packed input columns of a full band
+  Index row_step;  // input rows between two packed rows
   Index phases, phase_cols;
 
   // Where input column `col` of a row lies, counted from the row's first.
@@ -29,8 +30,10 @@ struct BandLayout {
   }
 };
 
-Index band_rows(const ConvProblem& p, Index out_rows) {
-  return (out_rows - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH]);
+// A band of one output row holds only the input rows its taps read; a larger one all rows between them.
+Index band_row_step(const ConvProblem& p, const Blocking& b) { return b.rows == 1 ? p.dilation[kH] : 1; }
+Index band_rows(const ConvProblem& p, Index out_rows, Index row_step) {
+  return (out_rows - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH] / row_step);
 }
 Index band_cols(const ConvProblem& p, Index out_cols) {
   return (out_cols - 1) * p.stride[kW] + window_extent(p.kernel[kW], p.dilation[kW]);
@@ -41,20 +44,33 @@ BandLayout band_layout(const ConvPlan& plan) {
   const Blocking& b = plan.blocking;
   if (b.in_place) {
     const ActivationStrides& in = plan.request.in;
-    return {
-        in.spatial[kW], in.channel, in.spatial[kH], in.spatial[kD], in.spatial[kW] * p.stride[kW], 0, 1, 0};
+    return {in.spatial[kW],
+            in.channel,
+            in.spatial[kH],
+            in.spatial[kD],
+            in.spatial[kW] * p.stride[kW],
+            0,
+            1,
+            1,
+            0};
   }
-  const Index cols = band_cols(p, b.cols), rows = band_rows(p, b.rows);
+  const Index cols = band_cols(p, b.cols), row_step = band_row_step(p, b);
+  const Index rows = band_rows(p, b.rows, row_step);
   if (b.kind == TileKind::kOcVector)
-    return {b.pitch, 1, cols * b.pitch, rows * cols * b.pitch, b.pitch * p.stride[kW], cols, 1, 0};
+    return {b.pitch, 1, cols * b.pitch, rows * cols * b.pitch, b.pitch * p.stride[kW], cols, row_step, 1, 0};
   const Index row = p.in_ch_per_group() * b.pitch;
-  return {1, b.pitch, row, rows * row, 1, cols, p.stride[kW], ceil_div(cols, p.stride[kW])};
+  return {1, b.pitch, row, rows * row, 1, cols, row_step, p.stride[kW], ceil_div(cols, p.stride[kW])};
 }
 
-// The tap offsets of one chain, and how many k each run has. A row of taps is one run where it is contiguous.
+// The runs of one chain, [k_d][k_h][columns]: how many k each has, and where it starts. A row of taps is one
+// run where it is contiguous.
 struct Runs {
-  std::vector<Index> offset;
-  Index length, last_length;
+  Index length, last_length, columns;
+  Index depth_step, row_step;
+  std::vector<Index> column_offset;
+  bool skips_padding;  // taps of zero padding are left out
+
+  Index count(const ConvProblem& p) const { return p.kernel[kD] * p.kernel[kH] * columns; }
 };
 
 Runs runs_of(const ConvPlan& plan, const BandLayout& layout) {
@@ -65,16 +81,70 @@ Runs runs_of(const ConvPlan& plan, const BandLayout& layout) {
   Runs runs;
   runs.length = fused_row ? p.kernel[kW] * chains.block : chains.block;
   runs.last_length = fused_row ? runs.length : chains.last_block;
-  const Index columns = fused_row ? 1 : p.kernel[kW];
-  runs.offset.reserve(static_cast<std::size_t>(p.kernel[kD] * p.kernel[kH] * columns));
-  for (Index kd = 0; kd < p.kernel[kD]; ++kd)
-    for (Index kh = 0; kh < p.kernel[kH]; ++kh)
-      for (Index kw = 0; kw < columns; ++kw)
-        // Packed planes are the k_d taps themselves; in place they are dilated.
-        runs.offset.push_back(kd * layout.plane * (plan.blocking.in_place ? p.dilation[kD] : 1) +
-                              kh * layout.row * p.dilation[kH] + layout.column(kw * p.dilation[kW]));
+  runs.columns = fused_row ? 1 : p.kernel[kW];
+  // Packed planes are the k_d taps themselves; in place they are dilated.
+  runs.depth_step = layout.plane * (plan.blocking.in_place ? p.dilation[kD] : 1);
+  runs.row_step = layout.row * (p.dilation[kH] / layout.row_step);
+  for (Index kw = 0; kw < runs.columns; ++kw)
+    runs.column_offset.push_back(layout.column(kw * p.dilation[kW]));
+  runs.skips_padding = p.is_padded() && p.pads_zeros();
   return runs;
 }
+
+// The runs of one tile: those whose taps lie inside the input for at least one of its outputs. Lists are
+// rebuilt only where they change, at the borders.
+class TileRuns {
+ public:
+  TileRuns(const ConvProblem& problem, const Runs& runs) : p_(problem), runs_(runs) {
+    select(Box{{0, p_.kernel[kD]}, {0, p_.kernel[kH]}, {0, runs_.columns}});
+  }
+
+  // Of `pixels` outputs from (od, oh, ow) on.
+  template <class T>
+  void choose(Index od, Index oh, Index ow, Index pixels, TileArgs<T>* args) {
+    if (runs_.skips_padding) {
+      const Box box{taps(kD, od, 1), taps(kH, oh, 1),
+                    runs_.columns > 1 ? taps(kW, ow, pixels) : ConvProblem::Taps{0, 1}};
+      if (!(box == box_)) select(box);
+    }
+    args->run_offset = offset_.data();
+    args->runs = static_cast<Index>(offset_.size());
+    args->run_index = runs_.count(p_) == args->runs ? nullptr : index_.data();
+    args->packed_runs = runs_.count(p_);
+  }
+
+ private:
+  struct Box {
+    ConvProblem::Taps d, h, w;
+    bool operator==(const Box& o) const { return d == o.d && h == o.h && w == o.w; }
+  };
+
+  ConvProblem::Taps taps(int dim, Index output, Index outputs) const {
+    const Index first = output * p_.stride[dim] - p_.pad_begin[dim];
+    const ConvProblem::Taps of_first = p_.taps_inside(dim, first);
+    if (outputs == 1) return of_first;
+    const ConvProblem::Taps of_last = p_.taps_inside(dim, first + (outputs - 1) * p_.stride[dim]);
+    return {min_of(of_first.begin, of_last.begin), max_of(of_first.end, of_last.end)};
+  }
+
+  void select(const Box& box) {
+    box_ = box;
+    offset_.clear();
+    index_.clear();
+    for (Index kd = box.d.begin; kd < box.d.end; ++kd)
+      for (Index kh = box.h.begin; kh < box.h.end; ++kh)
+        for (Index kw = box.w.begin; kw < box.w.end; ++kw) {
+          offset_.push_back(kd * runs_.depth_step + kh * runs_.row_step +
+                            runs_.column_offset[static_cast<std::size_t>(kw)]);
+          index_.push_back((kd * p_.kernel[kH] + kh) * runs_.columns + kw);
+        }
+  }
+
+  const ConvProblem& p_;
+  const Runs& runs_;
+  Box box_;
+  std::vector<Index> offset_, index_;
+};
 
 template <class T>
 void pack_band(const ConvPlan& plan, const BandLayout& layout, const DenseKernels<T>& kernels, const T* input,
@@ -85,15 +155,15 @@ void pack_band(const ConvPlan& plan, const BandLayout& layout, const DenseKernel
   const InputImage<T> image{input + chunk.image * in.batch + chunk.group * channels * in.channel, &p, in};
   const Index first_h = chunk.row0 * p.stride[kH] - p.pad_begin[kH];
   const Index first_w = chunk.col0 * p.stride[kW] - p.pad_begin[kW];
-  const Index rows = band_rows(p, chunk.rows), cols = band_cols(p, chunk.cols);
+  const Index rows = band_rows(p, chunk.rows, layout.row_step), cols = band_cols(p, chunk.cols);
   const RowOrder order =
       plan.blocking.kind == TileKind::kOcVector ? RowOrder::kChannelsInner : RowOrder::kPixelsInner;
   for (Index kd = 0; kd < p.kernel[kD]; ++kd) {
     const Index d = chunk.od * p.stride[kD] - p.pad_begin[kD] + kd * p.dilation[kD];
     for (Index r = 0; r < rows; ++r)
       for (Index phase = 0; phase < min_of(layout.phases, cols); ++phase)
-        read_row(image, kernels, image.row(d, first_h + r), channels, first_w + phase, layout.phases,
-                 ceil_div(cols - phase, layout.phases), order,
+        read_row(image, kernels, image.row(d, first_h + r * layout.row_step), channels, first_w + phase,
+                 layout.phases, ceil_div(cols - phase, layout.phases), order,
                  band + kd * layout.plane + r * layout.row + phase * layout.phase_cols, plan.blocking.pitch);
   }
 }
@@ -124,6 +194,7 @@ class DirectRun {
       T* const tile = scratch.as<T>();
       T* const band = tile + tile_elements(plan_);
       TileSweep<T> sweep(plan_, operands_, kernels_);
+      TileRuns runs(plan_.request.problem, runs_);
       prepare(&sweep.args);
       Index packed_band = -1;
       for (Index number; source.next(&number);) {
@@ -132,7 +203,7 @@ class DirectRun {
           pack_band(plan_, layout_, kernels_, input_, chunk, band);
           packed_band = chunk.band;
         }
-        run_chunk(sweep, chunk, band_start(chunk, band), tile);
+        run_chunk(sweep, runs, chunk, band_start(chunk, band), tile);
       }
     });
   }
@@ -143,8 +214,6 @@ class DirectRun {
     const Chains chains = chains_of(p);
     args->act_stride =
         plan_.blocking.kind == TileKind::kOcVector ? layout_.pixel * p.stride[kW] : layout_.channel;
-    args->run_offset = runs_.offset.data();
-    args->runs = static_cast<Index>(runs_.offset.size());
     args->run_length = runs_.length;
     args->last_run_length = runs_.last_length;
     args->chains = chains.count;
@@ -160,18 +229,20 @@ class DirectRun {
            chunk.col0 * p.stride[kW] * in.spatial[kW];
   }
 
-  void run_chunk(TileSweep<T>& sweep, const Chunk& chunk, const T* act, T* tile) const {
-    if (plan_.blocking.oc_inner && sweep.packed) return run_pixels(sweep, chunk, act, chunk.oc0, chunk.oc);
+  void run_chunk(TileSweep<T>& sweep, TileRuns& runs, const Chunk& chunk, const T* act, T* tile) const {
+    if (plan_.blocking.oc_inner && sweep.packed)
+      return run_pixels(sweep, runs, chunk, act, chunk.oc0, chunk.oc);
     for (Index oc = 0; oc < chunk.oc; oc += sweep.tile_oc) {
       if (!sweep.packed) {
         pack_tile(plan_, static_cast<const T*>(operands_.weight), chunk.group, chunk.oc0 + oc, tile);
         sweep.packed_tile = tile;
       }
-      run_pixels(sweep, chunk, act, chunk.oc0 + oc, min_of(sweep.tile_oc, chunk.oc - oc));
+      run_pixels(sweep, runs, chunk, act, chunk.oc0 + oc, min_of(sweep.tile_oc, chunk.oc - oc));
     }
   }
 
-  void run_pixels(TileSweep<T>& sweep, const Chunk& chunk, const T* act, Index oc0, Index oc) const {
+  void run_pixels(TileSweep<T>& sweep, TileRuns& runs, const Chunk& chunk, const T* act, Index oc0,
+                  Index oc) const {
     const ConvProblem& p = plan_.request.problem;
     const bool oc_vector = plan_.blocking.kind == TileKind::kOcVector;
     const Index unit = oc_vector ? kPixelUnit : kernels_.lanes;
@@ -182,6 +253,7 @@ class DirectRun {
       for (Index i = 0, c = 0; i < split.pieces; c += split.size(i) * unit, ++i) {
         const T* tile = act + r * p.stride[kH] * layout_.row + c * layout_.output;
         const Index pixels = min_of(split.size(i) * unit, chunk.cols - c);
+        runs.choose(chunk.od, chunk.row0 + r, chunk.col0 + c, pixels, &sweep.args);
         sweep.run(tile, chunk, chunk.row0 + r, chunk.col0 + c, pixels, oc0, oc);
       }
   }
@@ -232,7 +304,7 @@ Index packed_pitch(const ConvProblem& p, TileKind kind, Index out_cols) {
 double band_bytes(const ConvProblem& p, const Blocking& b) {
   const double pitch = static_cast<double>(packed_pitch(p, b.kind, b.cols));
   const Index lines = b.kind == TileKind::kOcVector ? band_cols(p, b.cols) : p.in_ch_per_group();
-  return static_cast<double>(p.kernel[kD]) * static_cast<double>(band_rows(p, b.rows)) *
+  return static_cast<double>(p.kernel[kD]) * static_cast<double>(band_rows(p, b.rows, band_row_step(p, b))) *
          static_cast<double>(lines) * pitch * static_cast<double>(element_bytes(p));
 }
 

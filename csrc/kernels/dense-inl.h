@@ -191,6 +191,7 @@ PYCONV_INLINE void RunTile(const TileArgs<T>& args) {
   V<T> sum[kM][kN];
   V<T> total[kM][kN];  // spilled between chains: two memory operations per ~512 FMAs
   const T* weights = args.weights;
+  constexpr Index kWidth = kKind == TileKind::kOcVector ? kN * kLanes<T> : kM;
   const bool first_is_total = !args.resume;
   for (Index chain = 0; chain < args.chains; ++chain) {
     const Index length = chain + 1 == args.chains ? args.last_run_length : args.run_length;
@@ -200,6 +201,9 @@ PYCONV_INLINE void RunTile(const TileArgs<T>& args) {
 #pragma GCC unroll 4
       for (int n = 0; n < kN; ++n) sum[m][n] = Zero<T>();
     for (Index run = 0; run < args.runs; ++run) {
+      if (args.run_index)
+        weights = args.weights +
+                  (chain * args.packed_runs * args.run_length + args.run_index[run] * length) * kWidth;
       if constexpr (kKind == TileKind::kOcVector)
         weights = OcVectorRun<T, kM, kN>(act + args.run_offset[run], args.act_stride, length, weights, sum);
       else

@@ -19,17 +19,20 @@ PYCONV_INLINE void CopyRow(T* dst, const T* src, Index count) {
   for (; j < count; ++j) dst[j] = src[j];
 }
 
-// dst[i][j] = src[i + j * src_j_stride], blocks of kLanes x kLanes through registers.
+// dst[i][j] = src[i + j * src_j_stride], blocks of kLanes x kLanes through registers. The source is swept
+// along its contiguous lines and asked for one block of lines ahead: the other order met a new page at every
+// load (1x1 256 > 2 channels at 128x128, channels-last: 28 ms instead of 9).
 template <class T>
 void TransposeBlocks(T* dst, Index dst_stride, const T* src, Index src_j_stride, Index rows, Index cols) {
-  for (Index i = 0; i < rows; i += kLanes<T>) {
-    const Index block_rows = rows - i < kLanes<T> ? rows - i : kLanes<T>;
-    for (Index j = 0; j < cols; j += kLanes<T>) {
-      const Index block_cols = cols - j < kLanes<T> ? cols - j : kLanes<T>;
+  for (Index j = 0; j < cols; j += kLanes<T>) {
+    const Index block_cols = cols - j < kLanes<T> ? cols - j : kLanes<T>;
+    for (Index i = 0; i < rows; i += kLanes<T>) {
+      const Index block_rows = rows - i < kLanes<T> ? rows - i : kLanes<T>;
       V<T> block[kLanes<T>];
 #pragma GCC unroll 16
       for (int c = 0; c < kLanes<T>; ++c) {
         const T* column = src + i + (j + c) * src_j_stride;
+        __builtin_prefetch(column + kLanes<T> * src_j_stride);
         block[c] = c >= block_cols           ? Zero<T>()
                    : block_rows == kLanes<T> ? LoadU(column)
                                              : LoadN(column, block_rows);

@@ -24,12 +24,15 @@ namespace pyconv {
 //   broadcast: weights, in order;  vector(k, n) = act[n + k * act_stride + chain * chain_step +
 //   run_offset[run]].
 // Weights are packed in the order they are read: [chain][run][k][tile's n (or m)]; see algo/packed_weights.h.
+// With run_index, the runs are some of packed_runs: run_index[run] is the number of each in the packing.
 template <class T>
 struct TileArgs : TileOutput<T> {
   const T* act;
   Index act_stride;
   const Index* run_offset;
   Index runs;
+  const Index* run_index;  // or null: all of them
+  Index packed_runs;
   Index run_length, last_run_length;  // k per run; of the last chain
   Index chains, chain_step;
   const T* weights;

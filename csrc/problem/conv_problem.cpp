@@ -76,6 +76,20 @@ ConvProblem::ConvProblem(const ConvSpec& spec) : ConvSpec(spec) {
   check_counts(spec, out);
 }
 
+double ConvProblem::flops_inside() const {
+  constexpr Index kCountedOutputs = 4096;  // beyond, borders hardly count
+  if (!pads_zeros() || taps() == 0) return flops();
+  double share = 1;
+  for (int dim = 0; dim < kMaxSpatial; ++dim) {
+    if ((pad_begin[dim] == 0 && pad_end[dim] == 0) || out[dim] > kCountedOutputs || out[dim] == 0) continue;
+    double inside = 0;
+    for (Index o = 0; o < out[dim]; ++o)
+      inside += static_cast<double>(taps_inside(dim, o * stride[dim] - pad_begin[dim]).count());
+    share *= inside / static_cast<double>(out[dim] * kernel[dim]);
+  }
+  return flops() * share;
+}
+
 ConvProblem ConvProblem::one_image() const {
   ConvProblem image = *this;
   image.batch = 1;

@@ -37,6 +37,22 @@ struct ConvProblem : ConvSpec {
   double flops() const {
     return 2.0 * static_cast<double>(out_elements()) * static_cast<double>(in_ch_per_group() * taps());
   }
+  // Without the products with zero padding.
+  double flops_inside() const;
+  // The taps [begin, end) of a window at `first` in dimension `dim` that lie inside the input.
+  struct Taps {
+    Index begin, end;
+    Index count() const { return end - begin; }
+    bool operator==(const Taps& o) const { return begin == o.begin && end == o.end; }
+  };
+  Taps taps_inside(int dim, Index first) const {
+    const Index k = kernel[dim], step = dilation[dim];
+    const Index begin = first >= 0 ? 0 : min_of(k, ceil_div(-first, step));
+    const Index end = first >= in[dim] ? 0 : min_of(k, (in[dim] - 1 - first) / step + 1);
+    return {begin, max_of(begin, end)};
+  }
+  // Padding by zeros: its products may be left out.
+  bool pads_zeros() const { return pad_mode == PadMode::kConstant && pad_value == 0; }
   bool is_padded() const { return pad_begin != spatial_of(0) || pad_end != spatial_of(0); }
   // The same question about one image: what `auto` decides from (promise 1).
   ConvProblem one_image() const;
