@@ -174,6 +174,8 @@ PYCONV_INLINE void Finish(const TileOutput<T>& args, V<T> (&sum)[kM][kN]) {
   StoreScattered<T>(args, tile, kM, kN);
 }
 
+// The lines a tile will store to: their misses are over before its sums are. Every other line, its neighbour
+// comes along (1x1 64>256@56 channels-first: 85 % of the peak, every line 84 %, one line further 80 %).
 template <class T, int kM, int kN>
 PYCONV_INLINE void PrefetchOutput(const TileOutput<T>& args) {
   if (args.out_n_stride != 1) return;
@@ -181,7 +183,7 @@ PYCONV_INLINE void PrefetchOutput(const TileOutput<T>& args) {
   for (int m = 0; m < kM; ++m) {
     const char* row = reinterpret_cast<const char*>(args.out + m * args.out_m_stride);
 #pragma GCC unroll 4
-    for (int n = 0; n < kN * kVectorBytes; n += 64) __builtin_prefetch(row + n, 1);
+    for (int n = 0; n < kN * kVectorBytes; n += 128) __builtin_prefetch(row + n, 1);
   }
 }
 
