@@ -29,7 +29,6 @@ FEW_CASES = [
     ConvCase(in_ch=40, out_ch=33, size=(7, 9), kernel=(3, 3), padding=1, residual=True),
     ConvCase(in_ch=65, out_ch=9, size=(6, 35), kernel=(1, 1)),
     ConvCase(in_ch=600, out_ch=6, size=(3, 5), kernel=(1, 1), bias=True),
-    ConvCase(in_ch=24, out_ch=24, size=(9, 31), kernel=(3, 3), padding=1, groups=6, bias=True),
     ConvCase(in_ch=6, out_ch=10, size=(9, 11), kernel=(4, 2), stride=(2, 1), dilation=(1, 2), groups=2),
     ConvCase(
         in_ch=19, out_ch=19, size=(8, 20), kernel=(3, 3), padding="same", groups=19, padding_mode="reflect"
@@ -39,6 +38,7 @@ FEW_CASES = [
     ),
     ConvCase(in_ch=5, out_ch=7, size=(4, 5, 6), kernel=(2, 3, 3), padding=1, padding_mode="replicate"),
     ConvCase(in_ch=1, out_ch=2, size=(3, 1500), kernel=(1, 1)),
+    ConvCase(in_ch=24, out_ch=24, size=(9, 31), kernel=(3, 3), padding=1, groups=6, bias=True),
 ]
 
 # Enough work for threads: a smaller problem runs on one, whatever is asked for.
@@ -46,6 +46,7 @@ BIG_CASES = [
     ConvCase(in_ch=24, out_ch=40, size=(20, 31), kernel=(3, 3), padding=1, bias=True, activation="relu"),
     ConvCase(in_ch=70, out_ch=61, size=(21, 40), kernel=(1, 1), residual=True),
     ConvCase(in_ch=16, out_ch=20, size=(2000,), kernel=(5,), padding="same", padding_mode="circular"),
+    ConvCase(in_ch=32, out_ch=32, size=(41, 45), kernel=(3, 3), padding=1, groups=8, bias=True),
     ConvCase(in_ch=96, out_ch=96, size=(41, 45), kernel=(3, 3), padding=1, groups=96, bias=True),
     ConvCase(in_ch=6, out_ch=14, size=(9, 16, 33), kernel=(3, 3, 3), padding=1, stride=(1, 1, 2), groups=2),
     ConvCase(in_ch=300, out_ch=34, size=(7, 9), kernel=(3, 3), padding=1, bias=True),

@@ -142,11 +142,16 @@ def test_a_speed_above_the_peak_is_a_fault_unless_winograd_explains_it(result):
     assert engine.winograd_saving("winograd_f4", (1, 3, 3)) == 4.0
 
 
-def test_more_busy_cpus_than_threads_is_a_fault(result):
+def test_more_busy_cpus_than_threads_is_a_fault(result, monkeypatch):
+    monkeypatch.setattr(engine.machine, "usable_cpus", lambda: 2)
     entries = [dataclasses.replace(entry, cpu_per_wall=1.9) for entry in result.entries]
     faults = engine.faults_of(dataclasses.replace(result, entries=entries), Ceilings({}, 1.0, "avx2"))
     assert faults
     assert all("kept 1.90 CPUs busy" in fault for fault in faults)
+    monkeypatch.setattr(
+        engine.machine, "usable_cpus", lambda: 1
+    )  # more than all there are is an accounting error
+    assert not engine.faults_of(dataclasses.replace(result, entries=entries), Ceilings({}, 1.0, "avx2"))
 
 
 def test_every_adapter_is_found_and_says_why_it_is_absent():

@@ -1,4 +1,4 @@
-"""The Python blocks of the pages on explaining run in order and print the text block that follows them."""
+"""The Python blocks of these pages run in order and print the text block that follows them."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ def lines(text):
     return [line.rstrip() for line in text.rstrip().splitlines()]
 
 
-@pytest.mark.parametrize("page", ["convolution-explained.md", "explaining.md"])
+@pytest.mark.parametrize("page", ["start.md", "convolution-explained.md", "explaining.md"])
 def test_page(page, capsys):
     namespace = {"__name__": "page"}
     blocks = BLOCK.findall((DOCS / page).read_text(encoding="utf-8"))
