@@ -4,6 +4,8 @@ Random floats: every sum rounds, so that another order of additions shows. The n
 promise across instruction sets, and inside it for everything else.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 from cases import (
@@ -146,3 +148,22 @@ def test_rank_is_only_a_view():
             dilation=(*unit, 2),
         )
         assert same_bits(deep.reshape(flat.shape), flat)
+
+
+@pytest.mark.parametrize("bias", [None, -0.0])
+@pytest.mark.parametrize("groups", [1, 4, 16])
+def test_a_sum_that_underflows_has_the_same_sign_whatever_is_left_out(groups, bias):
+    """Taps in padding add +0 where they are computed, which would turn a sum of -0 into +0."""
+    x = np.full((1, 16, 1, 33), -1e-30, np.float32)
+    w = np.full((16, 16 // groups, 3, 3), 1e-30, np.float32)  # every product underflows to -0
+    b = None if bias is None else np.full(16, bias, np.float32)
+    for layout, algorithm, isa in itertools.product(
+        ("channels_first", "channels_last"), ("direct", "im2col", "depthwise", "grouped"), FUSED_ISAS
+    ):
+        if groups != {"depthwise": 16, "grouped": 4}.get(algorithm, groups):
+            continue
+        with pyconv.options(isa=isa):
+            result = pyconv.conv2d(
+                in_layout(x, layout, True), w, b, padding=1, groups=groups, algorithm=algorithm
+            )
+        assert not np.signbit(result).any(), (layout, algorithm, isa)

@@ -174,6 +174,13 @@ PYCONV_INLINE void Finish(const TileOutput<T>& args, V<T> (&sum)[kM][kN]) {
   StoreScattered<T>(args, tile, kM, kN);
 }
 
+// -0 becomes +0. A bias is never -0, and is +0 where there is none: so a sum that underflowed to -0 ends as
+// +0, whether or not taps in padding, which a kernel may leave out, have added their +0 (promise 1).
+template <class T>
+PYCONV_INLINE V<T> PositiveZero(V<T> v) {
+  return v + Zero<T>();
+}
+
 // The lines a tile will store to: their misses are over before its sums are. Every other line, its neighbour
 // comes along (1x1 64>256@56 channels-first: 85 % of the peak, every line 84 %, one line further 80 %).
 template <class T, int kM, int kN>
@@ -228,16 +235,17 @@ PYCONV_INLINE void RunTile(const TileArgs<T>& args) {
     }
   }
   if (!args.finish) return;
-  if (args.bias) {
 #pragma GCC unroll 4
-    for (int n = 0; n < kN; ++n) {
-      const Index valid = args.n_valid - n * kLanes<T>;
-      const V<T> by_lane = kKind == TileKind::kPixelVector ? Zero<T>()
-                           : valid >= kLanes<T>            ? LoadU(args.bias + n * kLanes<T>)
-                                                           : LoadN(args.bias + n * kLanes<T>, valid);
+  for (int n = 0; n < kN; ++n) {
+    const Index valid = args.n_valid - n * kLanes<T>;
+    V<T> bias = Zero<T>();
+    if (kKind == TileKind::kOcVector && args.bias)
+      bias = PositiveZero<T>(valid >= kLanes<T> ? LoadU(args.bias + n * kLanes<T>)
+                                                : LoadN(args.bias + n * kLanes<T>, valid));
 #pragma GCC unroll 14
-      for (int m = 0; m < kM; ++m)
-        sum[m][n] = sum[m][n] + (kKind == TileKind::kPixelVector ? Set(args.bias[m]) : by_lane);
+    for (int m = 0; m < kM; ++m) {
+      if (kKind == TileKind::kPixelVector && args.bias) bias = PositiveZero<T>(Set(args.bias[m]));
+      sum[m][n] = sum[m][n] + bias;
     }
   }
   Finish<T, kM, kN>(args, sum);

@@ -84,7 +84,7 @@ PYCONV_INLINE void PrefetchAhead(const ChannelVectorArgs<T>& args, Index line) {
 template <class T, int kPixels, int kStride>
 __attribute__((noinline)) void ChannelVectorLines(const ChannelVectorArgs<T>& args) {
   TileOutput<T> output = args;
-  const V<T> bias = args.bias ? LoadN(args.bias, args.n_valid) : Zero<T>();
+  const V<T> bias = args.bias ? PositiveZero<T>(LoadN(args.bias, args.n_valid)) : Zero<T>();
   for (Index line = 0; line < args.lines; ++line) {
     V<T> acc[kPixels][1];
 #pragma GCC unroll 16
@@ -100,10 +100,8 @@ __attribute__((noinline)) void ChannelVectorLines(const ChannelVectorArgs<T>& ar
           StridedRow<T, kPixels>(args, row, weights, acc);
       }
     }
-    if (args.bias) {
 #pragma GCC unroll 16
-      for (int p = 0; p < kPixels; ++p) acc[p][0] = acc[p][0] + bias;
-    }
+    for (int p = 0; p < kPixels; ++p) acc[p][0] = acc[p][0] + bias;
     Finish<T, kPixels, 1>(output, acc);
     NextLine(&output, args.out_line_step);
   }
@@ -164,13 +162,11 @@ PYCONV_INLINE void PixelVectorLines(const PixelVectorArgs<T>& args, const T* inp
     for (int i = 1; i < kLines; ++i, row += args.h_tap, w += k_w)
       InputRow<T, kLines, kVectors>(row, args.w_offset, k_w, w, i, kLines, acc);
   }
-  if (args.bias) {
-    const V<T> bias = Set(*args.bias);
+  const V<T> bias = args.bias ? PositiveZero<T>(Set(*args.bias)) : Zero<T>();
 #pragma GCC unroll 4
-    for (int r = 0; r < kLines; ++r)
+  for (int r = 0; r < kLines; ++r)
 #pragma GCC unroll 4
-      for (int n = 0; n < kVectors; ++n) acc[r][n] = acc[r][n] + bias;
-  }
+    for (int n = 0; n < kVectors; ++n) acc[r][n] = acc[r][n] + bias;
   Finish<T, kLines, kVectors>(output, acc);
 }
 

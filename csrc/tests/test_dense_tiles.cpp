@@ -81,7 +81,8 @@ T expected_sum(const TileShape<T>& shape, const TileArgs<T>& args, Index m, Inde
 template <class T>
 T expected_output(const TileShape<T>& shape, const TileArgs<T>& args, Index m, Index n) {
   T value = expected_sum(shape, args, m, n);
-  if (args.bias) value = value + args.bias[shape.kind == TileKind::kOcVector ? n : m];
+  const T bias = args.bias ? args.bias[shape.kind == TileKind::kOcVector ? n : m] : T(0);
+  value = value + (bias + T(0));  // neither -0 stays
   if (args.residual) value = value + args.residual[m * args.out_m_stride + n * args.out_n_stride];
   if (args.lo > value) value = args.lo;
   if (args.hi < value) value = args.hi;

@@ -84,7 +84,7 @@ std::string check_channel_vector(const KernelTable& table, int pixels, Index cha
               const T x = input[d * plane + h * row + w * pixel + c];
               sum = multiply_add(x, weights[tap * lanes + c], sum, table.fused);
             }
-        if (test.bias) sum = sum + bias[c];
+        sum = sum + (test.bias ? bias[c] + T(0) : T(0));  // neither -0 stays
         if (test.clamped) sum = sum < args.lo ? args.lo : sum > args.hi ? args.hi : sum;
         const T actual = out[(line * pixels + p) * channels + c];
         if (!same_bits(actual, sum))
