@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <string>
 
+#include "core/check.h"
 #include "core/types.h"
 #include "kernels/kernel_table.h"
 #include "problem/conv_problem.h"
@@ -13,6 +14,25 @@ namespace pyconv {
 
 // torch's words. kHighest admits only elementwise-bounded algorithms (promise 5).
 enum class Precision : unsigned char { kHighest, kHigh, kMedium };
+
+// Where the reason of a "no" goes. Every call selects an algorithm and reads none of these texts: `refuse`
+// makes them only for someone who asked (as text streams, those of one selection took longer than the seed's
+// convolution).
+class Reason {
+ public:
+  Reason() = default;  // nobody asked
+  explicit Reason(std::string* text) : text_(text) {}
+
+  // return why.refuse("the limit is ", limit);
+  template <class... Parts>
+  bool refuse(const Parts&... parts) const {
+    if (text_) *text_ = concat(parts...);
+    return false;
+  }
+
+ private:
+  std::string* text_ = nullptr;
+};
 
 // |error| <= factor * eps * sum|x||w|, eps being the unit roundoff of the problem's dtype; the sum runs over
 // the element's own products (elementwise) or is a tile's max|x| * sum|w| (see docs/algorithms).
@@ -86,8 +106,9 @@ struct ConvOperands {
 struct ConvAlgorithm {
   const char* name;
   const char* summary;
-  std::string (*refusal)(const ConvProblem&);  // "" when it can, otherwise the reason
-  double (*cost)(const ConvProblem& image);    // predicted microseconds for one image, one thread
+  // Whether it can compute the problem; if not, `why` says so in words.
+  bool (*supports)(const ConvProblem&, Reason why);
+  double (*cost)(const ConvProblem& image);  // predicted microseconds for one image, one thread
   ErrorBound (*bound)(const ConvProblem&);
   ConvPlan (*plan)(const Request&);
   void (*pack)(const ConvPlan&, const void* weight, void* packed);

@@ -142,15 +142,15 @@ void pack_taps(const ConvPlan& plan, const T* weight, T* packed) {
 // --- the registry row
 // ---------------------------------------------------------------------------------------
 
-std::string refusal(const ConvProblem& p) {
-  if (p.out_elements() == 0 || p.in_ch == 0) return "the problem is empty";
+bool supports(const ConvProblem& p, Reason why) {
+  if (p.out_elements() == 0 || p.in_ch == 0) return why.refuse("the problem is empty");
   if (p.in_ch_per_group() != 1)
-    return concat("depthwise means one input channel per group, this has ", p.in_ch_per_group());
+    return why.refuse("depthwise means one input channel per group, this has ", p.in_ch_per_group());
   const double bytes = window_bytes(p, TileKind::kPixelVector, 1, 1, kWidestLanes);
   if (bytes > kScratchLimit)
-    return concat("the window of one output needs ", bytes / (1 << 20), " MB of scratch, the limit is ",
-                  kMaxScratchPerThread >> 20, " MB");
-  return "";
+    return why.refuse("the window of one output needs ", bytes / (1 << 20), " MB of scratch, the limit is ",
+                      kMaxScratchPerThread >> 20, " MB");
+  return true;
 }
 
 double cost(const ConvProblem& image) { return depthwise_cost_us(image); }
@@ -177,7 +177,7 @@ void execute(const ConvPlan& plan, const ConvOperands& operands) {
 }  // namespace
 
 const ConvAlgorithm kDepthwise = {"depthwise", "vectors of channels or pixels, one input channel per group",
-                                  refusal,     cost,
+                                  supports,    cost,
                                   bound,       plan,
                                   pack,        execute};
 

@@ -375,8 +375,8 @@ ConvPlan plan_direct(const Request& request) {
   return plan;
 }
 
-std::string refusal(const ConvProblem& p) {
-  if (p.out_elements() == 0 || p.in_ch == 0) return "the problem is empty";
+bool supports(const ConvProblem& p, Reason why) {
+  if (p.out_elements() == 0 || p.in_ch == 0) return why.refuse("the problem is empty");
   constexpr Index kWidestTile = 64;  // columns of the widest tile of any instruction set
   Blocking smallest;
   smallest.cols = min_of(p.out[kW], kWidestTile);
@@ -386,9 +386,9 @@ std::string refusal(const ConvProblem& p) {
     bytes = bytes > band_bytes(p, smallest) ? bytes : band_bytes(p, smallest);
   }
   if (bytes > static_cast<double>(kMaxScratchPerThread) - 1024)
-    return concat("the input rows of one tile need ", bytes / (1 << 20), " MB of scratch, the limit is ",
-                  kMaxScratchPerThread >> 20, " MB");
-  return "";
+    return why.refuse("the input rows of one tile need ", bytes / (1 << 20), " MB of scratch, the limit is ",
+                      kMaxScratchPerThread >> 20, " MB");
+  return true;
 }
 
 double cost(const ConvProblem& image) { return dense_cost_us(image); }
@@ -407,7 +407,7 @@ void execute(const ConvPlan& plan, const ConvOperands& operands) {
 }  // namespace
 
 const ConvAlgorithm kDirect = {"direct",     "SIMD tiles over the input in place or over padded rows",
-                               refusal,      cost,
+                               supports,     cost,
                                bound,        plan,
                                pack_weights, execute};
 

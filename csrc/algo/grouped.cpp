@@ -190,22 +190,22 @@ void pack_strips(const ConvPlan& plan, const T* weight, T* packed) {
   }
 }
 
-std::string refusal(const ConvProblem& p) {
-  if (p.out_elements() == 0 || p.in_ch == 0) return "the problem is empty";
+bool supports(const ConvProblem& p, Reason why) {
+  if (p.out_elements() == 0 || p.in_ch == 0) return why.refuse("the problem is empty");
   const Index channels = p.in_ch_per_group();
   if (p.groups == 1 || channels != p.out_ch_per_group() || (channels != 2 && channels != 4 && channels != 8))
-    return concat("it is for groups of 2, 4 or 8 input and as many output channels; this has ", p.groups,
-                  p.groups == 1 ? " group of " : " groups of ", channels, " and ", p.out_ch_per_group());
-  if (chains_of(p).count > 1) return "the sum of one output has more than one chain";
+    return why.refuse("it is for groups of 2, 4 or 8 input and as many output channels; this has ", p.groups,
+                      p.groups == 1 ? " group of " : " groups of ", channels, " and ", p.out_ch_per_group());
+  if (chains_of(p).count > 1) return why.refuse("the sum of one output has more than one chain");
   if (p.kernel[kD] > 1 && p.dilation[kW] > 1)
-    return "its taps need two strides, a dilated 3-D kernel has three";
+    return why.refuse("its taps need two strides, a dilated 3-D kernel has three");
   const Index cols = (kMostPixels - 1) * p.stride[kW] + window_extent(p.kernel[kW], p.dilation[kW]);
   const double bytes = static_cast<double>(p.kernel[kD] * p.kernel[kH]) * static_cast<double>(cols) *
                        static_cast<double>(channels * kWidestLanes) * static_cast<double>(element_bytes(p));
   if (bytes > kWindowLimit)
-    return concat("the window of one tile needs ", bytes / 1024, " KB, the limit is ", kWindowLimit / 1024,
-                  " KB");
-  return "";
+    return why.refuse("the window of one tile needs ", bytes / 1024, " KB, the limit is ",
+                      kWindowLimit / 1024, " KB");
+  return true;
 }
 
 double cost(const ConvProblem& image) { return grouped_cost_us(image); }
@@ -232,7 +232,7 @@ void execute(const ConvPlan& plan, const ConvOperands& operands) {
 }  // namespace
 
 const ConvAlgorithm kGrouped = {
-    "grouped", "vectors of channels across groups of few channels", refusal, cost, bound, plan, pack,
+    "grouped", "vectors of channels across groups of few channels", supports, cost, bound, plan, pack,
     execute};
 
 }  // namespace pyconv

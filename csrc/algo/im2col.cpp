@@ -117,15 +117,15 @@ ConvPlan plan_im2col(const Request& request) {
   return plan;
 }
 
-std::string refusal(const ConvProblem& p) {
-  if (p.out_elements() == 0 || p.in_ch == 0) return "the problem is empty";
+bool supports(const ConvProblem& p, Reason why) {
+  if (p.out_elements() == 0 || p.in_ch == 0) return why.refuse("the problem is empty");
   const double bytes = static_cast<double>(kMaxTileRows) * (static_cast<double>(chain_terms(p)) + 16) *
                        static_cast<double>(element_bytes(p));
   // Half the limit: the carries of a panel take up to half of L2 besides.
   if (bytes > static_cast<double>(kMaxScratchPerThread) / 2)
-    return concat("a panel of ", kMaxTileRows, " pixels needs ", bytes / (1 << 20),
-                  " MB of scratch, the limit is ", kMaxScratchPerThread >> 21, " MB");
-  return "";
+    return why.refuse("a panel of ", kMaxTileRows, " pixels needs ", bytes / (1 << 20),
+                      " MB of scratch, the limit is ", kMaxScratchPerThread >> 21, " MB");
+  return true;
 }
 
 // Gathering a panel costs 15 to 25 % of the product (kernels.md, section 1).
@@ -146,7 +146,7 @@ void execute(const ConvPlan& plan, const ConvOperands& operands) {
 
 const ConvAlgorithm kIm2col = {
     "im2col",     "panels of gathered pixels times the weights, never a full matrix",
-    refusal,      cost,
+    supports,     cost,
     bound,        plan,
     pack_weights, execute};
 

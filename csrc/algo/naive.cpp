@@ -79,7 +79,7 @@ class NaiveRun {
   T* out_;
 };
 
-std::string refusal(const ConvProblem&) { return ""; }
+bool supports(const ConvProblem&, Reason) { return true; }
 
 // A hundred times direct, so that `auto` lands here only when nothing else can.
 double cost(const ConvProblem& image) { return 100.0 * (1.0 + image.flops() / 1.0e5); }
@@ -105,7 +105,7 @@ void execute(const ConvPlan& plan, const ConvOperands& operands) {
 
 }  // namespace
 
-const ConvAlgorithm kNaive = {"naive", "the readable loop, float64 sums", refusal, cost, bound, plan, pack,
+const ConvAlgorithm kNaive = {"naive", "the readable loop, float64 sums", supports, cost, bound, plan, pack,
                               execute};
 
 }  // namespace pyconv

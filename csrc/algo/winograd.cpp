@@ -164,11 +164,12 @@ class WeightTransform {
 // --- the rows
 
 template <Index kOutputs>
-std::string refusal(const ConvProblem& p) {
-  if (p.out_elements() == 0 || p.in_ch == 0) return "the problem is empty";
+bool supports(const ConvProblem& p, Reason why) {
+  if (p.out_elements() == 0 || p.in_ch == 0) return why.refuse("the problem is empty");
   const WinogradAxes axes = winograd_axes(p);
   if (!axes.possible)
-    return "the kernel must be 3 wide at stride 1 in the last two dimensions, or in one of them (1-D, 2-D)";
+    return why.refuse(
+        "the kernel must be 3 wide at stride 1 in the last two dimensions, or in one of them (1-D, 2-D)");
   const ConvProblem turned = permuted(p, axes);
   Blocking smallest;
   smallest.oc_per_chunk = kMaxTileVectors * 16;  // the widest tile of any instruction set
@@ -177,9 +178,9 @@ std::string refusal(const ConvProblem& p) {
     return static_cast<double>(scratch_bytes<decltype(zero)>(turned, grid, smallest));
   });
   if (bytes > static_cast<double>(kMaxScratchPerThread) / 2)
-    return concat("the panels of one tile need ", bytes / (1 << 20), " MB of scratch, the limit is ",
-                  kMaxScratchPerThread >> 21, " MB");
-  return "";
+    return why.refuse("the panels of one tile need ", bytes / (1 << 20), " MB of scratch, the limit is ",
+                      kMaxScratchPerThread >> 21, " MB");
+  return true;
 }
 
 template <Index kOutputs>
@@ -248,12 +249,12 @@ ConvPlan plan_f4(const Request& request) {
 
 const ConvAlgorithm kWinogradF2 = {
     "winograd_f2",   "Winograd F(2, 3): exact on small integers, bounded by tile",
-    refusal<2>,      cost<2>,
+    supports<2>,     cost<2>,
     bound<2>,        plan_f2,
     pack<2>,         execute<2>,
     Precision::kHigh};
 const ConvAlgorithm kWinogradF4 = {"winograd_f4",     "Winograd F(4, 3): fewest products, largest error",
-                                   refusal<4>,        cost<4>,
+                                   supports<4>,       cost<4>,
                                    bound<4>,          plan_f4,
                                    pack<4>,           execute<4>,
                                    Precision::kMedium};

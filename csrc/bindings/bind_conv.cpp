@@ -149,6 +149,13 @@ py::object contiguous_bias(py::handle bias) {
   return bias.attr("copy")();
 }
 
+// The argument names an algorithm, else the options may, else the cost model does.
+const ConvAlgorithm& select(const ConvProblem& problem, const std::string& algorithm,
+                            const Options& options) {
+  const bool asked = algorithm != "auto" || options.algorithm.empty();
+  return select_conv(problem, options.precision, asked ? algorithm : options.algorithm);
+}
+
 py::object conv(int rank, py::handle input, py::handle weight, py::handle bias, py::handle stride,
                 py::handle padding, py::handle dilation, py::handle groups, py::handle padding_mode,
                 py::handle activation, py::handle residual, py::handle data_format,
@@ -160,15 +167,13 @@ py::object conv(int rank, py::handle input, py::handle weight, py::handle bias, 
   const Options& options = options_or_default(options_handle);
   const ConvInputs inputs = read_inputs(args);
   const ConvProblem problem(inputs.spec);
-  const ConvChoice choice{options.precision,
-                          algorithm == "auto" && !options.algorithm.empty() ? options.algorithm : algorithm};
-  select_conv(problem, choice.precision, choice.algorithm);  // refuses before anything is allocated
+  const ConvAlgorithm& chosen = select(problem, algorithm, options);  // refuses before anything is allocated
   const ConvTarget target = make_target(args, out, inputs, problem);
   const ArrayView out_view = activation_view(as_array(target.result), "out", rank, inputs.order);
   const py::object unit_bias = contiguous_bias(bias);
   const Request request{problem,           inputs.input.strides, out_view.strides, inputs.weight_strides,
                         options.threads(), &options.kernels()};
-  const ConvPlan plan = plan_conv(request, choice);
+  const ConvPlan plan = plan_conv(request, chosen);
   const ConvOperands operands{inputs.input.data,
                               py::detail::array_proxy(weight.ptr())->data,
                               nullptr,
@@ -184,9 +189,9 @@ py::object conv(int rank, py::handle input, py::handle weight, py::handle bias, 
   return py::reinterpret_borrow<py::object>(out);
 }
 
-py::dict describe(const ConvPlan& plan, const ConvProblem& problem, const ConvChoice& choice) {
+py::dict describe(const ConvPlan& plan, const ConvProblem& problem, Precision precision) {
   py::list candidates;
-  for (const Candidate& c : conv_candidates(problem, choice.precision))
+  for (const Candidate& c : conv_candidates(problem, precision))
     candidates.append(py::make_tuple(c.algorithm->name, c.cost_us, c.refusal));
   const ErrorBound bound = plan.algorithm->bound(problem);
   const Blocking& b = plan.blocking;
@@ -214,8 +219,6 @@ py::dict plan(const std::string& text, const std::string& data_format, const std
   const ConvProblem problem = ConvProblem::parse(text);
   const Options& options = options_or_default(options_handle);
   const bool channels_last = axis_order(data_format) == AxisOrder::kChannelsLast;
-  const ConvChoice choice{options.precision,
-                          algorithm == "auto" && !options.algorithm.empty() ? options.algorithm : algorithm};
   const Index taps = problem.taps();
   const WeightStrides weight{problem.in_ch_per_group() * taps, taps,
                              Spatial{{problem.kernel[kH] * problem.kernel[kW], problem.kernel[kW], 1}}};
@@ -225,7 +228,7 @@ py::dict plan(const std::string& text, const std::string& data_format, const std
                         weight,
                         options.threads(),
                         &options.kernels()};
-  return describe(plan_conv(request, choice), problem, choice);
+  return describe(plan_conv(request, select(problem, algorithm, options)), problem, options.precision);
 }
 
 // The problem string of a call, and whether its input runs channels-last; NotImplemented as for conv.

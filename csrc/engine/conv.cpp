@@ -29,8 +29,7 @@ constexpr double kSerialFlops = 3e6;
 
 }  // namespace
 
-ConvPlan plan_conv(const Request& request, const ConvChoice& choice) {
-  const ConvAlgorithm& algorithm = select_conv(request.problem, choice.precision, choice.algorithm);
+ConvPlan plan_conv(const Request& request, const ConvAlgorithm& algorithm) {
   Request sized = request;
   if (request.problem.flops() < kSerialFlops) sized.threads = 1;
   return algorithm.plan(sized);

@@ -23,12 +23,8 @@ class PackedWeights {
   std::map<Key, AlignedBuffer> forms_;
 };
 
-struct ConvChoice {
-  Precision precision = Precision::kHigh;
-  std::string algorithm;  // "" is "auto"
-};
-
-ConvPlan plan_conv(const Request& request, const ConvChoice& choice);
+// `algorithm` is what select_conv gave for the request's problem.
+ConvPlan plan_conv(const Request& request, const ConvAlgorithm& algorithm);
 
 // `cache` may be null: then weights are packed into scratch for this call alone.
 void run_conv(const ConvPlan& plan, const ConvOperands& operands, PackedWeights* cache);

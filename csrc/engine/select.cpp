@@ -15,12 +15,25 @@ const char* precision_name(Precision precision) {
   return "?";
 }
 
-std::string refusal(const ConvAlgorithm& algorithm, const ConvProblem& image, Precision precision) {
-  std::string reason = algorithm.refusal(image);
-  if (reason.empty() && algorithm.admits > precision)
-    reason = concat("needs precision='", precision_name(algorithm.admits), "' or lower, not '",
-                    precision_name(precision), "': see its error bound");
-  return reason;
+bool admitted(const ConvAlgorithm& algorithm, const ConvProblem& image, Precision precision, Reason why) {
+  if (algorithm.admits > precision)
+    return algorithm.supports(image, why) &&
+           why.refuse("needs precision='", precision_name(algorithm.admits), "' or lower, not '",
+                      precision_name(precision), "': see its error bound");
+  return algorithm.supports(image, why);
+}
+
+const ConvAlgorithm& cheapest(const ConvProblem& image, Precision precision) {
+  const ConvAlgorithm* best = nullptr;
+  double least = 0;
+  for (const ConvAlgorithm* algorithm : conv_algorithms()) {
+    if (!admitted(*algorithm, image, precision, Reason())) continue;
+    const double cost = algorithm->cost(image);
+    if (best && cost >= least) continue;
+    best = algorithm;
+    least = cost;
+  }
+  return *best;  // naive refuses nothing
 }
 
 }  // namespace
@@ -35,29 +48,23 @@ Precision precision_from_name(const std::string& name) {
 std::vector<Candidate> conv_candidates(const ConvProblem& problem, Precision precision) {
   const ConvProblem image = problem.one_image();
   std::vector<Candidate> candidates;
-  for (const ConvAlgorithm* algorithm : conv_algorithms())
-    candidates.push_back({algorithm, algorithm->cost(image), refusal(*algorithm, image, precision)});
+  for (const ConvAlgorithm* algorithm : conv_algorithms()) {
+    candidates.push_back({algorithm, algorithm->cost(image), ""});
+    admitted(*algorithm, image, precision, Reason(&candidates.back().refusal));
+  }
   return candidates;
 }
 
 const ConvAlgorithm& select_conv(const ConvProblem& problem, Precision precision, const std::string& name) {
   const ConvProblem image = problem.one_image();
-  if (name.empty() || name == "auto") {
-    const ConvAlgorithm* best = nullptr;
-    for (const ConvAlgorithm* algorithm : conv_algorithms())
-      if (refusal(*algorithm, image, precision).empty() &&
-          (!best || algorithm->cost(image) < best->cost(image)))
-        best = algorithm;
-    return *best;  // naive refuses nothing
-  }
+  if (name.empty() || name == "auto") return cheapest(image, precision);
   std::string names;
   for (const ConvAlgorithm* algorithm : conv_algorithms()) {
     if (name == algorithm->name) {
       // A forced algorithm overrides the precision: the caller named what he wants.
-      const std::string reason = algorithm->refusal(image);
-      check_value(reason.empty(), "algorithm='", name, "' cannot compute ", problem.to_string(), ": ",
-                  reason);
-      return *algorithm;
+      std::string reason;
+      if (algorithm->supports(image, Reason(&reason))) return *algorithm;
+      throw ValueError(concat("algorithm='", name, "' cannot compute ", problem.to_string(), ": ", reason));
     }
     names += concat("'", algorithm->name, "', ");
   }

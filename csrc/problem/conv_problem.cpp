@@ -77,14 +77,18 @@ ConvProblem::ConvProblem(const ConvSpec& spec) : ConvSpec(spec) {
 }
 
 double ConvProblem::flops_inside() const {
-  constexpr Index kCountedOutputs = 4096;  // beyond, borders hardly count
-  if (!pads_zeros() || taps() == 0) return flops();
+  constexpr Index kCountedTaps = 4096;  // selection may not take time of its own
+  if (!pads_zeros() || out_elements() == 0) return flops();
   double share = 1;
   for (int dim = 0; dim < kMaxSpatial; ++dim) {
-    if ((pad_begin[dim] == 0 && pad_end[dim] == 0) || out[dim] > kCountedOutputs || out[dim] == 0) continue;
+    if ((pad_begin[dim] == 0 && pad_end[dim] == 0) || kernel[dim] > kCountedTaps) continue;
     double inside = 0;
-    for (Index o = 0; o < out[dim]; ++o)
-      inside += static_cast<double>(taps_inside(dim, o * stride[dim] - pad_begin[dim]).count());
+    for (Index tap = 0; tap < kernel[dim]; ++tap) {
+      const Index before = pad_begin[dim] - tap * dilation[dim];  // output o reads o * stride - before
+      const Index begin = max_of(0, ceil_div(before, stride[dim]));
+      const Index end = min_of(out[dim], ceil_div(in[dim] + before, stride[dim]));
+      inside += static_cast<double>(max_of(0, end - begin));
+    }
     share *= inside / static_cast<double>(out[dim] * kernel[dim]);
   }
   return flops() * share;

@@ -202,7 +202,7 @@ template <class T>
 void check_problem(const ConvProblem& problem, GuardAt guard) {
   const ConvCheck<T> check(problem, guard);
   for (const ConvAlgorithm* algorithm : conv_algorithms()) {
-    if (!algorithm->refusal(problem.one_image()).empty()) continue;
+    if (!algorithm->supports(problem.one_image(), Reason())) continue;
     if (!algorithm->bound(problem).exact_on_integers) continue;
     for (const KernelTable* table : runnable_tables())
       for (Layout in : kLayouts)
@@ -238,7 +238,9 @@ TEST_CASE("naive takes every problem; a forced algorithm that cannot says why") 
     const ConvProblem problem = ConvProblem::parse(text);
     CHECK(std::string(select_conv(problem, Precision::kHighest, "naive").name) == "naive");
     for (const Candidate& candidate : conv_candidates(problem, Precision::kHighest)) {
-      const std::string reason = candidate.algorithm->refusal(problem.one_image());
+      std::string reason;
+      const bool can = candidate.algorithm->supports(problem.one_image(), Reason(&reason));
+      CHECK(can == reason.empty());
       std::string message;
       try {
         (void)select_conv(problem, Precision::kHighest, candidate.algorithm->name);
@@ -269,7 +271,7 @@ TEST_CASE("weights packed once are shared by images of any size and layout") {
         const Placement in = place(layout, p.batch, p.in_ch, p.in),
                         out = place(layout, p.batch, p.out_ch, p.out);
         const Request request{p, in.strides, out.strides, {20 * 9, 9, Spatial{{9, 3, 1}}}, 2, table};
-        const ConvPlan plan = plan_conv(request, {Precision::kHigh, "direct"});
+        const ConvPlan plan = plan_conv(request, kDirect);
         std::vector<float> cached(static_cast<std::size_t>(p.out_elements())), plain(cached.size());
         run_conv(plan, {input.data(), weight.data(), nullptr, nullptr, nullptr, cached.data()}, &cache);
         run_conv(plan, {input.data(), weight.data(), nullptr, nullptr, nullptr, plain.data()}, nullptr);

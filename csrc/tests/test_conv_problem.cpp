@@ -61,6 +61,24 @@ TEST_CASE("output sizes follow floor((in + pads - window) / stride) + 1") {
           }
 }
 
+TEST_CASE("flops_inside leaves out exactly the products with zero padding") {
+  for (const std::string text :
+       {"n2c3h9w11_k4r3s5p1x2", "c4h5w40_k6r3s3p24l24", "c4h7w8_k4r2s4p2x3u3x2l2x3g2", "c2h4w4_k2r3s3",
+        "c2d5h6w7_k4t3r1s2p2x0x1u2x1x3", "c1w3_k1s9p8u5", "c2h6w6_k2r3s3p1_f32_reflect"}) {
+    CAPTURE(text);
+    const ConvProblem p = ConvProblem::parse(text);
+    double inside = 2.0 * static_cast<double>(p.batch * p.out_ch * p.in_ch_per_group());
+    for (int dim = kD; dim <= kW; ++dim) {
+      Index taps = 0;
+      for (Index o = 0; o < p.out[dim]; ++o)
+        taps +=
+            p.pads_zeros() ? p.taps_inside(dim, o * p.stride[dim] - p.pad_begin[dim]).count() : p.kernel[dim];
+      inside *= static_cast<double>(taps);
+    }
+    CHECK(p.flops_inside() == doctest::Approx(inside).epsilon(1e-12));
+  }
+}
+
 TEST_CASE("a refusal states the rule and both values") {
   struct Row {
     const char* rule;
