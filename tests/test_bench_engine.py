@@ -2,15 +2,18 @@
 
 import dataclasses
 import math
+import time
 
 import numpy as np
 import pytest
 
-from pyconv.bench import data, engine, records, rivals
+from pyconv.bench import data, engine, placement, records, rivals
 from pyconv.bench.harness import Method
 from pyconv.bench.problem_string import parse_case
 from pyconv.bench.records import Ceilings, Run
 from pyconv.bench.rivals.base import Given, Prepared, Rival, Unsupported
+from pyconv.bench.rivals.pyconv_layer_rival import lay_out
+from pyconv.bench.rivals.torch_rival import to_tensor
 
 torch = pytest.importorskip("torch")
 
@@ -104,6 +107,61 @@ def test_only_right_results_are_timed(result):
     assert details["refusing"] == "not today"
     assert details["raising"] == "RuntimeError: broken"
     assert details["unpinned"] == "asked for 1 threads, reports 2"
+
+
+def test_a_contestant_is_prepared_and_checked_on_every_placement():
+    """Wrong on one placement is wrong; what takes long to prepare stays where it is."""
+    prepared = []
+
+    def make(name, last_offset=4096, seconds=0.0):
+        def prepare(case, operands, setup):
+            time.sleep(seconds)
+            prepared.append((name, setup.offset))
+            result = data.make_truth(case, operands).values.astype(case.dtype)
+            wrong = setup.offset > last_offset
+            return Prepared(lambda: result + wrong, lambda y: y, Given(setup.layout, "none"))
+
+        return Rival(name, prepare, lambda threads: threads, layouts=("nchw",))
+
+    method = dataclasses.replace(QUICK, samples=16, placements=4, case_seconds=1.0)
+    slow = engine.LONGEST_PREPARATION + 0.01
+    contestants = (make("pyconv-layer"), make("unlucky", 2048), make("compiled", seconds=slow))
+    found = engine.measure(
+        parse_case("c4h8w8_k4r3s3p1_bias"), engine.Conditions(1, ("nchw",), contestants, method)
+    )
+    entries = {entry.rival: entry for entry in found.entries}
+    assert entries["unlucky"].status == "wrong"
+    assert entries["unlucky"].seconds is None
+    assert found.find("pyconv-layer", "unlucky") is None
+    assert entries["pyconv-layer"].placements == 4
+    assert entries["pyconv-layer"].placement_spread >= 1
+    assert entries["compiled"].prepare_s > engine.LONGEST_PREPARATION
+    offsets = [placement.offset(index, 4) for index in range(4)]
+    for name, seen in (("pyconv-layer", offsets), ("unlucky", offsets[:3]), ("compiled", offsets[:1])):
+        assert [offset for who, offset in prepared if who == name] == seen
+    assert [offset // 1024 for offset in offsets] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("text", ["n2c5h7w6_k3r3s3", "c1d3h4w5_k1t1r1s1_f64", "n2c3w9_k2s3"])
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_operands_begin_where_they_are_asked_to(text, layout):
+    x = data.make_data(parse_case(text)).input
+    setup = rivals.Setup(layout, 1, offset=1040)
+    array = lay_out(x, setup)
+    assert np.array_equal(array, x)
+    assert array.ctypes.data % data.PAGE == 1040
+    assert np.moveaxis(array, 1, -1).flags.c_contiguous if layout == "nhwc" else array.flags.c_contiguous
+    if x.ndim == 3 and layout == "nhwc":
+        with pytest.raises(Unsupported, match="no channels-last format for 1-D"):
+            to_tensor(x, setup)
+        return
+    tensor = to_tensor(x, setup)
+    assert np.array_equal(tensor.numpy(), x)
+    assert tensor.data_ptr() % data.PAGE == 1024  # what torch allocates begins at multiples of 64
+    formats = {"nchw": torch.contiguous_format, ("nhwc", 4): torch.channels_last}
+    wanted = formats.get(layout) or formats.get((layout, x.ndim), torch.channels_last_3d)
+    assert tensor.is_contiguous(memory_format=wanted)
+    assert tensor.stride() == torch.from_numpy(x).clone().contiguous(memory_format=wanted).stride()
 
 
 def test_comparisons_name_both_sides_and_the_layout(result):

@@ -24,6 +24,10 @@ class FakeClock:
         return call
 
 
+def seconds_of(timing):
+    return np.concatenate(timing.blocks)
+
+
 def test_samples_are_seconds_per_call_of_blocks_of_a_quarter_millisecond():
     clock = FakeClock()
     calls = {"fast": clock.contestant("fast", 2e-5), "slow": clock.contestant("slow", 3e-3)}
@@ -31,8 +35,8 @@ def test_samples_are_seconds_per_call_of_blocks_of_a_quarter_millisecond():
     assert timings["fast"].calls_per_sample == 13
     assert timings["slow"].calls_per_sample == 1
     for name, seconds in (("fast", 2e-5), ("slow", 3e-3)):
-        assert len(timings[name].seconds) == 240
-        np.testing.assert_allclose(timings[name].seconds, seconds, rtol=1e-9)
+        assert len(seconds_of(timings[name])) == 240
+        np.testing.assert_allclose(seconds_of(timings[name]), seconds, rtol=1e-9)
         assert timings[name].cpu_per_wall == pytest.approx(1.0)
 
 
@@ -62,15 +66,15 @@ def test_every_block_begins_with_an_untimed_call():
 
     timings = interleave({name: disturbed(name) for name in "ABC"}, Method(samples=10), clock, clock)
     for timing in timings.values():
-        np.testing.assert_allclose(timing.seconds, 1e-3, rtol=1e-9)
+        np.testing.assert_allclose(seconds_of(timing), 1e-3, rtol=1e-9)
 
 
 def test_a_drifting_machine_leaves_the_ratio_alone():
     clock = FakeClock(drift=0.5)
     calls = {name: clock.contestant(name, 1e-3 * (1 + (name == "B"))) for name in "AB"}
     timings = interleave(calls, Method(), clock, clock)
-    assert timings["A"].seconds.max() > 1.1 * timings["A"].seconds.min()
-    ratio = stats.speedup(timings["A"].seconds, timings["B"].seconds)
+    assert seconds_of(timings["A"]).max() > 1.1 * seconds_of(timings["A"]).min()
+    ratio = stats.speedup(timings["A"].blocks, timings["B"].blocks)
     assert ratio.value == pytest.approx(2.0, rel=0.01)
     assert ratio.low <= ratio.value <= ratio.high
 
@@ -78,15 +82,16 @@ def test_a_drifting_machine_leaves_the_ratio_alone():
 def test_slow_contestants_get_fewer_samples_spread_over_all_rounds():
     clock = FakeClock()
     method = Method(samples=60, min_samples=10, case_seconds=4.0)
-    for seconds, samples in ((0.04, 50), (0.1, 40), (3.0, 10)):  # from 50 ms on there are no untimed calls
+    # Each timed call has an untimed one before it; from 50 ms on only a new placement has.
+    for seconds, samples in ((0.04, 50), (0.1, 26), (3.0, 10)):
         timings = interleave({"A": clock.contestant("A", seconds)}, method, clock, clock)
-        assert len(timings["A"].seconds) == samples
+        assert len(seconds_of(timings["A"])) == samples
     clock.log.clear()
     calls = {"fast": clock.contestant("fast", 1e-3), "slow": clock.contestant("slow", 0.1)}
     timings = interleave(calls, Method(samples=60, min_samples=4, case_seconds=1.2), clock, clock)
-    assert [len(timings[name].seconds) for name in calls] == [60, 6]
-    visits = [index for index, name in enumerate(clock.log) if name == "slow"][-6::2]
-    np.testing.assert_allclose(np.diff(visits), len(clock.log) / 3, rtol=0.15)
+    assert [len(seconds_of(timings[name])) for name in calls] == [60, 4]
+    visits = [index for index, name in enumerate(clock.log) if name == "slow"][-4::2]
+    np.testing.assert_allclose(np.diff(visits), len(clock.log) / 2, rtol=0.15)
 
 
 def test_settling_goes_on_for_the_asked_time():
@@ -104,14 +109,58 @@ def test_cold_samples_evict_before_each_call():
     np.testing.assert_allclose(seconds, 2e-3, rtol=1e-9)
 
 
+def test_a_figure_is_over_placements_and_everyone_is_moved_alike():
+    """A call whose speed depends on where its arrays lie gets the mean of its placements, not the best."""
+    clock, moves = FakeClock(), []
+
+    def replace(index, names):
+        moves.append((index, sorted(names)))
+        return {name: clock.contestant(name, 1e-3 * (1 + index % 2 * (name == "B"))) for name in "AB"}
+
+    calls = {name: clock.contestant(name, 1e-3) for name in "AB"}
+    timings = interleave(calls, Method(samples=16, placements=4), clock, clock, replace)
+    assert moves == [(index, ["A", "B"]) for index in (1, 2, 3)]
+    for name, expected in (("A", [1e-3] * 4), ("B", [1e-3, 2e-3] * 2)):
+        assert [len(block) for block in timings[name].blocks] == [4] * 4
+        np.testing.assert_allclose([block[0] for block in timings[name].blocks], expected)
+    ratio = stats.speedup(timings["A"].blocks, timings["B"].blocks)
+    assert ratio.value == pytest.approx(1.5)
+    assert ratio.low == pytest.approx(1.0)  # the interval knows that other placements could have been drawn
+    assert ratio.high == pytest.approx(2.0)
+
+
+def test_a_slow_contestant_is_moved_only_where_it_takes_part():
+    clock, moved = FakeClock(), []
+    calls = {"fast": clock.contestant("fast", 1e-3), "slow": clock.contestant("slow", 0.2)}
+
+    def replace(index, names):
+        moved.append(set(names))
+        return calls
+
+    method = Method(samples=80, placements=8, min_samples=4, case_seconds=1.0)
+    timings = interleave(calls, method, clock, clock, replace)
+    assert [len(block) for block in timings["fast"].blocks] == [10] * 8
+    assert [len(block) for block in timings["slow"].blocks] == [2, 2]
+    assert [("slow" in names) for names in moved] == [False, False, True, False, False, False, True]
+
+
+def test_a_contestant_that_does_not_come_back_is_out():
+    clock = FakeClock()
+    calls = {name: clock.contestant(name, 1e-3) for name in "AB"}
+    timings = interleave(
+        calls, Method(samples=8, placements=2), clock, clock, lambda index, names: {"A": calls["A"]}
+    )
+    assert [len(timings[name].blocks) for name in "AB"] == [2, 1]
+
+
 def test_the_interval_widens_with_noise():
     rng = np.random.default_rng(1)
-    quiet, noisy = 1 + 0.001 * rng.random(60), 1 + 0.3 * rng.random(60)
-    still, wide = stats.speedup(quiet, quiet[::-1].copy()), stats.speedup(quiet, noisy)
+    quiet, noisy = [1 + 0.001 * rng.random(60)], [1 + 0.3 * rng.random(60)]
+    still, wide = stats.speedup(quiet, [quiet[0][::-1].copy()]), stats.speedup(quiet, noisy)
     assert still.high - still.low < 0.002 < wide.high - wide.low
-    assert stats.speedup(quiet, quiet[:7]).value == pytest.approx(1, rel=0.001)
-    with pytest.raises(ValueError, match="need samples; got 60 and 0"):
-        stats.speedup(quiet, noisy[:0])
+    assert stats.speedup(quiet, [quiet[0][:7]]).value == pytest.approx(1, rel=0.001)
+    with pytest.raises(ValueError, match=r"need samples; got \[60\] and \[\]"):
+        stats.speedup(quiet, [])
 
 
 def test_geometric_mean():

@@ -22,6 +22,7 @@ Array = NDArray[Any]
 # data: direct ones near 2, Winograd F(4x4) near 13. A wrong tap is off by thousands.
 TOLERANCE = 64.0
 CHECKED_MACS = 400_000_000
+PAGE = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,9 +47,13 @@ def make_data(case: Case) -> Data:
     return Data(x, w, b)
 
 
-def channels_last(x: Array) -> Array:
-    """The same (batch, ch, *spatial) array over channels-last memory."""
-    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+def placed(array: Array, offset: int) -> Array:
+    """A C-contiguous copy that begins `offset` bytes into a page."""
+    room = np.empty(array.nbytes + 2 * PAGE, np.uint8)
+    start = (offset - room.ctypes.data) % PAGE
+    copy = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pyconv.bench import harness, machine, rivals, stats
+from pyconv.bench import harness, machine, placement, rivals, stats
 from pyconv.bench.cases import Case
 from pyconv.bench.data import TOLERANCE, Data, Truth, make_data, make_truth
 from pyconv.bench.harness import Method, Timing
@@ -18,6 +18,8 @@ from pyconv.bench.rivals import Prepared, Rival, Setup, Unsupported
 
 CONTROL = "A/A"
 COLD_SAMPLES = 10
+# Seconds; what takes longer (a compiler) is not prepared again for each placement.
+LONGEST_PREPARATION = 0.5
 PEAK_SLACK = 1.03  # how far a kernel may seem to pass the FMA peak before the report fails
 CPU_SLACK = 0.15  # by how much CPU time / wall time may pass the thread count
 
@@ -35,31 +37,74 @@ class Conditions:
 
 def measure(case: Case, conditions: Conditions) -> CaseResult:
     """Prepare, check and time every contestant on one case."""
-    data = make_data(case)
-    truth = make_truth(case, data)
-    entries: dict[str, Entry] = {}
-    prepared: dict[str, Prepared] = {}
-    for rival in conditions.rivals:
-        for layout in rival.layouts:
-            if layout in conditions.layouts:
-                entry, ready = _enter(case, data, truth, rival, Setup(layout, conditions.threads))
-                entries[entry.contestant] = entry
-                if ready is not None:
-                    prepared[entry.contestant] = ready
-    calls = {name: ready.call for name, ready in prepared.items()}
-    if calls:
-        calls[CONTROL] = next(iter(calls.values()))
+    field = Field(case, conditions)
+    calls = field.enter()
     harness.wait_until_quiet()
-    timings = harness.interleave(calls, conditions.method)
-    for name, ready in prepared.items():
+    timings = harness.interleave(calls, conditions.method, replace=field.move)
+    for name, ready in field.prepared.items():
         cold = _cold(ready) if conditions.cold else None
-        entries[name] = _timed(entries[name], timings[name], cold)
-    control = (
-        stats.speedup(timings[next(iter(prepared))].seconds, timings[CONTROL].seconds) if prepared else None
-    )
-    return _result(
-        case, conditions, list(entries.values()), _compare(list(entries.values()), timings), control
-    )
+        field.entries[name] = _timed(field.entries[name], timings[name], cold)
+    entries = list(field.entries.values())
+    control = stats.speedup(timings[field.first].blocks, timings[CONTROL].blocks) if field.prepared else None
+    return _result(case, conditions, entries, _compare(entries, timings), control)
+
+
+class Field:
+    """The contestants of one case: prepared, checked, and moved to other memory when the harness asks."""
+
+    def __init__(self, case: Case, conditions: Conditions) -> None:
+        self.case, self.conditions = case, conditions
+        self.data = make_data(case)
+        self.truth = make_truth(case, self.data)
+        self.entries: dict[str, Entry] = {}
+        self.prepared: dict[str, Prepared] = {}
+        self._rivals: dict[str, Rival] = {}
+        self._shims: object = None
+
+    @property
+    def first(self) -> str:
+        """Whose call takes part twice, as the control."""
+        return next(name for name in self.entries if name in self.prepared)
+
+    def enter(self) -> dict[str, harness.Call]:
+        """Everybody's call on a first placement; a contestant that is refused, wrong or fails has none."""
+        for rival in self.conditions.rivals:
+            for layout in rival.layouts:
+                if layout in self.conditions.layouts:
+                    entry, ready = self._prepare(rival, layout, 0)
+                    self.entries[entry.contestant] = entry
+                    self._rivals[entry.contestant] = rival
+                    if ready is not None:
+                        self.prepared[entry.contestant] = ready
+        return self._calls()
+
+    def move(self, index: int, names: Sequence[str]) -> dict[str, harness.Call]:
+        """Everybody's call, after the named ones were prepared, called and checked on placement `index`."""
+        self._shims = None
+        self._shims = placement.shims(index)
+        first = self.first
+        for name in {first if name == CONTROL else name: None for name in names}:
+            earlier = self.entries[name]
+            if (earlier.prepare_s or 0.0) > LONGEST_PREPARATION:
+                continue
+            del self.prepared[name]
+            entry, ready = self._prepare(self._rivals[name], earlier.layout, index)
+            if ready is None:
+                self.entries[name] = entry
+            else:
+                self.prepared[name] = ready
+                largest = max(earlier.error or 0.0, entry.error or 0.0)
+                self.entries[name] = dataclasses.replace(earlier, error=largest)
+        return self._calls()
+
+    def _calls(self) -> dict[str, harness.Call]:
+        calls = {name: ready.call for name, ready in self.prepared.items()}
+        return calls | {CONTROL: calls[self.first]} if calls else {}
+
+    def _prepare(self, rival: Rival, layout: str, index: int) -> tuple[Entry, Prepared | None]:
+        offset = placement.offset(index, self.conditions.method.placements)
+        setup = Setup(layout, self.conditions.threads, offset)
+        return _enter(self.case, self.data, self.truth, rival, setup)
 
 
 def _enter(case: Case, data: Data, truth: Truth, rival: Rival, setup: Setup) -> tuple[Entry, Prepared | None]:
@@ -70,10 +115,11 @@ def _enter(case: Case, data: Data, truth: Truth, rival: Rival, setup: Setup) -> 
         detail = f"asked for {setup.threads} threads, reports {reported}"
         return dataclasses.replace(entry, status=FAILED, detail=detail), None
     try:
-        ready = rival.prepare(case, data, setup)
         start = time.perf_counter()
+        ready = rival.prepare(case, data, setup)
+        prepared = time.perf_counter()
         result = ready.call()
-        first = time.perf_counter() - start
+        first = time.perf_counter() - prepared
         error = truth.error(ready.to_numpy(result))
     except Unsupported as reason:
         return dataclasses.replace(entry, status=REFUSED, detail=str(reason)), None
@@ -81,7 +127,12 @@ def _enter(case: Case, data: Data, truth: Truth, rival: Rival, setup: Setup) -> 
         detail = f"{type(error_raised).__name__}: {error_raised}"
         return dataclasses.replace(entry, status=FAILED, detail=detail[:300]), None
     entry = dataclasses.replace(
-        entry, given=ready.given, algorithm=ready.algorithm, error=error, first_call_s=first
+        entry,
+        given=ready.given,
+        algorithm=ready.algorithm,
+        error=error,
+        prepare_s=prepared - start,
+        first_call_s=first,
     )
     if error > TOLERANCE:
         detail = f"error {error:.3g} roundoffs of sum|x||w|, allowed {TOLERANCE:g}"
@@ -90,14 +141,17 @@ def _enter(case: Case, data: Data, truth: Truth, rival: Rival, setup: Setup) -> 
 
 
 def _timed(entry: Entry, timing: Timing, cold: float | None) -> Entry:
+    places = [stats.p10(seconds) for seconds in timing.blocks]
     return dataclasses.replace(
         entry,
-        seconds=stats.p10(timing.seconds),
-        median_s=float(np.median(timing.seconds)),
+        seconds=stats.figure(timing.blocks),
+        median_s=float(np.median(np.concatenate(timing.blocks))),
         cold_s=cold,
-        samples=len(timing.seconds),
+        samples=sum(seconds.size for seconds in timing.blocks),
         calls_per_sample=timing.calls_per_sample,
         cpu_per_wall=timing.cpu_per_wall,
+        placements=len(places),
+        placement_spread=max(places) / min(places),
     )
 
 
@@ -119,7 +173,7 @@ def _compare(entries: Sequence[Entry], timings: dict[str, Timing]) -> list[Compa
             pairs["best"] = (_fastest(timed[subject]), _fastest(timed[rival]))
             for layout, (ours, theirs) in pairs.items():
                 ratio = stats.speedup(
-                    timings[f"{subject}/{ours}"].seconds, timings[f"{rival}/{theirs}"].seconds
+                    timings[f"{subject}/{ours}"].blocks, timings[f"{rival}/{theirs}"].blocks
                 )
                 comparisons.append(Comparison(subject, rival, layout, ratio))
     return comparisons

@@ -4,6 +4,9 @@ A round visits all contestants in a shuffled order and then in the reverse order
 contestants ABCCBA), so a drift of the machine reaches all of them alike. Each visit first makes an
 untimed call (another runtime's spinning workers disturb whoever comes next, and the contestant's own
 data come back into the caches), then times a block of calls of about a quarter of a millisecond.
+
+The rounds are cut into placements: before each one the contestants' arrays may be laid anew, because where
+malloc put them decides up to a third of a memory-bound call (cache sets, 4 KB aliasing).
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import dataclasses
 import itertools
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +26,8 @@ _LONG_CALL = 0.05
 
 Call = Callable[[], object]
 Clock = Callable[[], float]
+# Lays the arrays of the named contestants anew and calls each once; returns all calls. Who is missing is out.
+Replace = Callable[[int, Sequence[str]], Mapping[str, Call]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Method:
     """
 
     samples: int = 240
+    placements: int = 8
     min_samples: int = 4
     sample_seconds: float = 2.5e-4
     case_seconds: float = 6.0
@@ -44,9 +50,9 @@ class Method:
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Seconds per call, one entry for each block, in the order of time."""
+    """Seconds per call, an array for each placement with an entry for each block, in the order of time."""
 
-    seconds: NDArray[np.float64]
+    blocks: list[NDArray[np.float64]]
     calls_per_sample: int
     cpu_per_wall: float  # CPU time of the whole process / wall time: about the number of busy threads
 
@@ -56,36 +62,44 @@ def interleave(
     method: Method | None = None,
     clock: Clock = time.perf_counter,
     cpu_clock: Clock = time.process_time,
+    replace: Replace | None = None,
 ) -> dict[str, Timing]:
     """Time all contestants against each other and return their samples."""
     method = method or Method()
     if not contestants:
         return {}
-    estimates = {name: _estimate(call, method, clock) for name, call in contestants.items()}
+    calls = dict(contestants)
+    estimates = {name: _estimate(call, method, clock) for name, call in calls.items()}
     counts = {name: max(1, math.ceil(method.sample_seconds / max(t, 1e-9))) for name, t in estimates.items()}
     visits = _visits(estimates, counts, method)
-    rounds = max(visits.values())
-    order = list(contestants)
+    order = list(calls)
     rng = np.random.default_rng(method.seed)
-    seconds: dict[str, list[float]] = {name: [] for name in order}
+    samples: dict[str, list[list[float]]] = {name: [] for name in order}
     cpu = dict.fromkeys(order, 0.0)
-    for number in range(rounds):
-        rng.shuffle(order)
-        present = [name for name in order if _is_visited(number, visits[name], rounds)]
-        for name in (*present, *reversed(present)):
-            if estimates[name] < _LONG_CALL:
-                _settle(contestants[name], method.settle_seconds, clock)
-            wall, busy = _block(contestants[name], counts[name], clock, cpu_clock)
-            seconds[name].append(wall / counts[name])
-            cpu[name] += busy
-    return {
-        name: Timing(
-            np.array(values),
-            counts[name],
-            cpu[name] / max(sum(values) * counts[name], 1e-12),
-        )
-        for name, values in seconds.items()
-    }
+    for index, numbers in enumerate(_placements(max(visits.values()), method.placements if replace else 1)):
+        rounds = [_present(number, visits) for number in numbers]
+        taking_part = [name for name in calls if any(name in present for present in rounds)]
+        if index and replace:
+            for name in taking_part:
+                del calls[name]  # or the old arrays would live on
+            calls = dict(replace(index, taking_part))
+        for name in calls:
+            samples[name].append([])
+        for present in rounds:
+            rng.shuffle(order)
+            once = [name for name in order if name in present and name in calls]
+            for name in (*once, *reversed(once)):
+                if estimates[name] < _LONG_CALL:
+                    _settle(calls[name], method.settle_seconds, clock)
+                wall, busy = _block(calls[name], counts[name], clock, cpu_clock)
+                samples[name][-1].append(wall / counts[name])
+                cpu[name] += busy
+    return {name: _timing(blocks, counts[name], cpu[name]) for name, blocks in samples.items()}
+
+
+def _timing(blocks: list[list[float]], count: int, cpu: float) -> Timing:
+    wall = count * sum(map(sum, blocks))
+    return Timing([np.array(values) for values in blocks if values], count, cpu / max(wall, 1e-12))
 
 
 def _estimate(call: Call, method: Method, clock: Clock) -> float:
@@ -110,15 +124,24 @@ def _visits(estimates: Mapping[str, float], counts: Mapping[str, int], method: M
     share = method.case_seconds / len(estimates)
     visits = {}
     for name, estimate in estimates.items():
-        untimed = max(estimate, method.settle_seconds) if estimate < _LONG_CALL else 0.0
+        # A long call has no untimed call before it, but one after its arrays were laid anew.
+        untimed = max(estimate, method.settle_seconds) if estimate < _LONG_CALL else 0.5 * estimate
         affordable = int(share / (estimate * counts[name] + untimed + 1e-12))
         visits[name] = -(-max(method.min_samples, min(method.samples, affordable)) // 2)
     return visits
 
 
-def _is_visited(number: int, visits: int, rounds: int) -> bool:
-    """Spreads `visits` evenly over all rounds."""
-    return (number + 1) * visits // rounds > number * visits // rounds
+def _placements(rounds: int, most: int) -> list[range]:
+    """Which rounds belong to each placement."""
+    count = min(rounds, most)
+    edges = [rounds * index // count for index in range(count + 1)]
+    return [range(*edge) for edge in itertools.pairwise(edges)]
+
+
+def _present(number: int, visits: Mapping[str, int]) -> set[str]:
+    """Who takes part in this round: the visits of each contestant are spread evenly over all rounds."""
+    rounds = max(visits.values())
+    return {name for name, v in visits.items() if (number + 1) * v // rounds > number * v // rounds}
 
 
 def _settle(call: Call, seconds: float, clock: Clock) -> None:

@@ -31,13 +31,16 @@ class Entry:
     given: Given | None = None
     algorithm: str = ""
     error: float | None = None  # largest, in units of roundoff * sum|x||w|
+    prepare_s: float | None = None  # packing, building a session, compiling: everything before the first call
     first_call_s: float | None = None
-    seconds: float | None = None  # 10th percentile, warm caches
+    seconds: float | None = None  # mean over placements of the 10th percentile, warm caches
     median_s: float | None = None
     cold_s: float | None = None  # 10th percentile, operands outside the caches
     samples: int = 0
     calls_per_sample: int = 0
     cpu_per_wall: float | None = None
+    placements: int = 1  # of the arrays in memory
+    placement_spread: float | None = None  # slowest / fastest of them
 
     @property
     def contestant(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pyconv.bench.cases import Case, Sizes
-from pyconv.bench.data import Data
+from pyconv.bench.data import Data, placed
 
 CHANNELS_FIRST = "nchw"
 CHANNELS_LAST = "nhwc"
@@ -24,10 +24,25 @@ class Unsupported(Exception):
     """This rival does not offer this case; the message says why and is shown in the report."""
 
 
+# Byte multiples at which memory begins: NumPy's arrays, and what torch and the engines allocate themselves.
+NUMPY_ALIGNMENT = 16
+TENSOR_ALIGNMENT = 64
+
+
 @dataclasses.dataclass(frozen=True)
 class Setup:
+    """`offset`: where in a page the operands shall begin (placement.py); the alignment rounds it down."""
+
     layout: str
     threads: int
+    offset: int = 0
+
+    def aligned(self, alignment: int) -> int:
+        return self.offset // alignment * alignment
+
+    def place(self, array: NDArray[Any]) -> NDArray[Any]:
+        """For rivals that read NumPy's memory: a copy where an engine would have allocated it."""
+        return placed(array, self.aligned(TENSOR_ALIGNMENT))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +62,7 @@ class Prepared:
     ]  # its result as a (batch, out_ch, *spatial) array, outside the clock
     given: Given
     algorithm: str = ""
+    keep: object = None  # memory that the library reads but does not own
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,9 +36,9 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
         )
     except ort.capi.onnxruntime_pybind11_state.NotImplemented as error:
         raise Unsupported(str(error).splitlines()[0]) from error
-    output = np.empty(case.output_shape, case.dtype)
+    x, output = setup.place(data.input), np.empty(case.output_shape, case.dtype)
     binding = session.io_binding()
-    binding.bind_cpu_input("x", data.input)
+    binding.bind_cpu_input("x", x)
     binding.bind_ortvalue_output("y", ort.OrtValue.ortvalue_from_numpy(output))
     run = session.run_with_iobinding
     given = Given(
@@ -46,7 +46,7 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
         weights_given(case, packed=True),
         "bound input and output, spinning stops with the call",
     )
-    return Prepared(lambda: run(binding), lambda _: binding.copy_outputs_to_cpu()[0], given)
+    return Prepared(lambda: run(binding), lambda _: binding.copy_outputs_to_cpu()[0], given, keep=x)
 
 
 RIVAL = Rival("onnxruntime", prepare, as_given, requires=("onnxruntime", "onnx"), layouts=(CHANNELS_FIRST,))

@@ -31,17 +31,18 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
     import cv2
 
     needs_float32(case)
+    x = setup.place(data.input)
     if case.op == POOLS[-1]:
         raise Unsupported("ONNX has no adaptive pooling")
     try:
         network = cv2.dnn.readNetFromONNX(np.frombuffer(onnx_model.build(case, data), np.uint8))
-        network.setInput(data.input)
+        network.setInput(x)
         network.forward()
     except cv2.error as error:
         raise Unsupported(f"refuses the model: {str(error).strip().splitlines()[-1][:120]}") from error
 
     def call() -> object:
-        network.setInput(data.input)  # without it OpenCV would return the result it already has
+        network.setInput(x)  # without it OpenCV would return the result it already has
         return network.forward()
 
     given = Given(

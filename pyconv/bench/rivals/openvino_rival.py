@@ -38,13 +38,14 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
     if compiled.get_property("INFERENCE_NUM_THREADS") != setup.threads:
         raise Unsupported(f"does not run with {setup.threads} threads")
     request = compiled.create_infer_request()
-    request.set_input_tensor(ov.Tensor(data.input, shared_memory=True))
+    x = setup.place(data.input)
+    request.set_input_tensor(ov.Tensor(x, shared_memory=True))
     given = Given(
         CHANNELS_FIRST,
         weights_given(case, packed=True),
         "compiled for latency, float32, input shared, output reused",
     )
-    return Prepared(request.infer, lambda _: np.array(request.get_output_tensor().data), given)
+    return Prepared(request.infer, lambda _: np.array(request.get_output_tensor().data), given, keep=x)
 
 
 RIVAL = Rival("openvino", prepare, as_given, requires=("openvino", "onnx"), layouts=(CHANNELS_FIRST,))

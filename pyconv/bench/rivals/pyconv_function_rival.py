@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pyconv.bench.cases import Case
-from pyconv.bench.data import Data
+from pyconv.bench.data import Data, placed
 from pyconv.bench.rivals.base import (
+    NUMPY_ALIGNMENT,
     Given,
     Prepared,
     Rival,
@@ -21,12 +22,13 @@ from pyconv.bench.rivals.pyconv_layer_rival import chosen_algorithm, lay_out, pa
 def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
     import pyconv
 
-    x = lay_out(data.input, setup.layout)
+    x = lay_out(data.input, setup)
     function = getattr(pyconv, f"{case.op}{case.ndim}d", None)
     if function is None:
         raise Unsupported(f"pyconv has no {case.op}{case.ndim}d yet")
     if case.is_conv:
-        w, b = data.weight, data.bias
+        assert data.weight is not None
+        w, b = placed(data.weight, setup.aligned(NUMPY_ALIGNMENT)), data.bias
         args: tuple[Any, ...] = (x, w, b, case.stride, padding(case), case.dilation, case.groups)
     elif case.op == "max_pool":
         args = (x, case.kernel, case.stride, symmetric_padding(case), case.dilation, case.ceil_mode)

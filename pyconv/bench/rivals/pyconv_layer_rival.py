@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from pyconv.bench.cases import Case
-from pyconv.bench.data import Data, channels_last
+from pyconv.bench.data import Data, placed
 from pyconv.bench.problem_string import format_case
 from pyconv.bench.rivals.base import (
     CHANNELS_LAST,
+    NUMPY_ALIGNMENT,
     PACKED,
     Given,
     Prepared,
@@ -25,8 +28,12 @@ def set_threads(threads: int) -> int:
     return pyconv.get_num_threads()
 
 
-def lay_out(array: Any, layout: str) -> Any:
-    return channels_last(array) if layout == CHANNELS_LAST else array.copy()
+def lay_out(array: Any, setup: Setup) -> Any:
+    """The (batch, ch, *spatial) array in the memory order and at the place that `setup` asks for."""
+    offset = setup.aligned(NUMPY_ALIGNMENT)
+    if setup.layout == CHANNELS_LAST:
+        return np.moveaxis(placed(np.moveaxis(array, 1, -1), offset), -1, 1)
+    return placed(array, offset)
 
 
 def padding(case: Case) -> Any:
@@ -60,7 +67,7 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
     layer.weight = data.weight
     if case.bias:
         layer.bias = data.bias
-    x = lay_out(data.input, setup.layout)
+    x = lay_out(data.input, setup)
     given = Given(setup.layout, PACKED)
     return Prepared(lambda: layer(x), lambda array: array, given, chosen_algorithm(case))
 

@@ -38,11 +38,12 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
     assert data.weight is not None
     weight, per_group = data.weight, case.in_ch // case.groups
     out_per_group = case.out_ch // case.groups
+    image_data = setup.place(data.input)
     strided = (..., *(slice(None, None, step) for step in case.stride))
     edges = ((0, 0), (0, 0), *zip(case.pad_begin, case.pad_end, strict=True))
 
     def call() -> NDArray[Any]:
-        x, y = np.pad(data.input, edges), np.empty(case.output_shape, case.dtype)
+        x, y = np.pad(image_data, edges), np.empty(case.output_shape, case.dtype)
         for image in range(case.batch):
             for oc in range(case.out_ch):
                 first = oc // out_per_group * per_group

@@ -37,8 +37,8 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
         case.bias,
         dtype=getattr(torch, case.dtype),
     )
-    x = to_tensor(data.input, setup.layout)
-    layer.weight = torch.nn.Parameter(to_tensor(data.weight, setup.layout), requires_grad=False)
+    x = to_tensor(data.input, setup)
+    layer.weight = torch.nn.Parameter(to_tensor(data.weight, setup), requires_grad=False)
     if case.bias:
         layer.bias = torch.nn.Parameter(torch.from_numpy(data.bias).clone(), requires_grad=False)
     torch.set_grad_enabled(False)

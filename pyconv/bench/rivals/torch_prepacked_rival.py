@@ -32,7 +32,7 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
         raise Unsupported("torch packs 2-D weights only")
     padding, operators = symmetric_padding(case), torch.ops.mkldnn
     with torch.inference_mode():
-        x = to_tensor(data.input, setup.layout)
+        x = to_tensor(data.input, setup)
         w = torch.from_numpy(data.weight).clone()
         b = None if data.bias is None else torch.from_numpy(data.bias).clone()
         packed = operators._reorder_convolution_weight(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from pyconv.bench.cases import Case
-from pyconv.bench.data import Data
+from pyconv.bench.data import PAGE, Data
 from pyconv.bench.rivals.base import (
     CHANNELS_LAST,
+    TENSOR_ALIGNMENT,
     Given,
     Prepared,
     Rival,
@@ -25,25 +26,29 @@ def set_threads(threads: int) -> int:
     return int(torch.get_num_threads())
 
 
-def to_tensor(array: Any, layout: str) -> Any:
-    """A tensor of its own memory in torch's memory format for `layout`."""
+def to_tensor(array: Any, setup: Setup) -> Any:
+    """A tensor in torch's own memory, in its memory format for the layout, at the place that is asked for."""
     import torch
 
-    tensor = torch.from_numpy(array).clone()
-    if layout != CHANNELS_LAST:
-        return tensor
-    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
-    if tensor.ndim not in formats:
-        raise Unsupported("torch has no channels-last format for 1-D")
-    return tensor.contiguous(memory_format=formats[tensor.ndim])
+    values = torch.from_numpy(array)
+    memory_format = torch.contiguous_format
+    if setup.layout == CHANNELS_LAST:
+        formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+        if values.ndim not in formats:
+            raise Unsupported("torch has no channels-last format for 1-D")
+        memory_format = formats[values.ndim]
+    strides = torch.empty(values.shape, device="meta").contiguous(memory_format=memory_format).stride()
+    room = torch.empty(values.numel() + 2 * PAGE // values.itemsize, dtype=values.dtype)
+    start = (setup.aligned(TENSOR_ALIGNMENT) - room.data_ptr()) % PAGE // values.itemsize
+    return room.as_strided(values.shape, strides, start).copy_(values)
 
 
 def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
     import torch
 
     with torch.inference_mode():
-        x = to_tensor(data.input, setup.layout)
-        w = None if data.weight is None else to_tensor(data.weight, setup.layout)
+        x = to_tensor(data.input, setup)
+        w = None if data.weight is None else to_tensor(data.weight, setup)
         b = None if data.bias is None else torch.from_numpy(data.bias).clone()
     function = getattr(torch.nn.functional, f"{_name(case)}{case.ndim}d")
     padding = symmetric_padding(case)
@@ -55,12 +60,6 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
         args = (x, case.kernel, case.stride, padding, case.ceil_mode, case.count_include_pad)
     else:
         args = (x, case.kernel)
-
-    @torch.inference_mode()
-    def checked() -> Any:
-        return function(*args)
-
-    checked()
     given = Given(setup.layout, weights_given(case, packed=False), "inference tensors, grad off")
     torch.set_grad_enabled(False)
     return Prepared(lambda: function(*args), lambda tensor: tensor.numpy(), given)
