@@ -46,6 +46,19 @@ def conv_problem(
 def plan(problem: str, data_format: str, algorithm: str, options: Options | None) -> dict[str, Any]: ...
 def error_bound(problem: str, algorithm: str, precision: str) -> tuple[str, float, bool]: ...
 def bound_tile(problem: str, algorithm: str) -> tuple[int, int, int]: ...
+def output_size(
+    size: int, pad_begin: int, pad_end: int, kernel: int, stride: int, dilation: int, ceil_mode: bool
+) -> int: ...
+def size_rule(
+    size: int,
+    pad_begin: int,
+    pad_end: int,
+    kernel: int,
+    stride: int,
+    dilation: int,
+    ceil_mode: bool,
+    name: str,
+) -> str: ...
 def algorithms() -> list[tuple[str, str]]: ...
 def pool(
     kind: str,

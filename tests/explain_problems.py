@@ -103,10 +103,17 @@ def poolings(draw, kinds=("max", "avg")):
     stride = [draw(st.integers(1, 4)) for _ in range(rank)]
     padding = [draw(st.integers(0, k // 2)) for k in kernel]
     dilation = [draw(st.integers(1, 2)) if kind == "max" else 1 for _ in range(rank)]
+    # With ceil_mode a window may hang over by less than its stride, even if it is the only one.
+    # torch's avg_pool3d refuses an input smaller than its kernel, padded or not.
     sizes = [
-        # torch's avg_pool3d refuses an input smaller than its kernel, padded or not.
-        draw(st.integers(k if kind == "avg" else max(1, d * (k - 1) + 1 - 2 * p), d * (k - 1) + 7))
-        for k, p, d in zip(kernel, padding, dilation, strict=True)
+        draw(st.integers(k if kind == "avg" else max(1, reach - 2 * p - overhang), reach + 6))
+        for k, p, reach, overhang in zip(
+            kernel,
+            padding,
+            (d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)),
+            (ceil_mode * (s - 1) for s in stride),
+            strict=True,
+        )
     ]
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     x = rng.integers(-3, 4, (2, 2, *sizes)).astype(np.float32)

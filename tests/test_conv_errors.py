@@ -43,7 +43,7 @@ SIZES = [
     Refused(
         "kernel larger than the padded input",
         {"weight": ones(6, 2, 3, 10), "padding": 1},
-        ("10", "7 + 1 + 1 = 9"),
+        ("(7 + 1 + 1 - 1 * (10 - 1) - 1) / 1", "spans 10", "padded input has 9"),
     ),
     Refused("empty input without padding", {"input": ones(2, 4, 0, 7)}, ("kernel must fit", "3", "0")),
     Refused("kernel of size 0", {"weight": ones(6, 2, 0, 3)}, ("kernel size must be at least 1", "0")),

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pyconv
+from pyconv._explain.shape import axis_names
 
 
 @given(convolutions())
@@ -67,6 +68,64 @@ def test_a_dropped_last_window_is_explained():
     explained = pyconv.explain_shape((1, 1, 4), 2, 3, 1, ceil_mode=True)
     assert explained.shape == (1, 1, 2)
     assert "would start in the padding" in str(explained)
+
+
+def test_the_only_window_may_hang_over_the_end():
+    """ceil_mode again: a kernel wider than the input still has one window, as in torch."""
+    explained = pyconv.explain_shape((1, 1, 8), 10, ceil_mode=True)
+    x = torch.arange(8.0)[None, None]
+    assert explained.shape == torch.nn.functional.max_pool1d(x, 10, ceil_mode=True).shape == (1, 1, 1)
+    assert "hangs over the end by 2" in str(explained)
+    assert pyconv.explain_pool(x, 10, ceil_mode=True).value == 7
+    mean = pyconv.explain_pool(x, 10, ceil_mode=True, kind="avg")
+    assert (mean.divisor, mean.value) == (8, 3.5)
+    assert mean.check(), str(mean.check())
+
+
+def ones(*shape):
+    return np.ones(shape, np.float32)
+
+
+# A call whose kernel does not fit, and what pyconv.explain_shape is asked about it.
+TOO_LARGE = {
+    "conv1d": (lambda: pyconv.conv1d(ones(1, 2, 6), ones(3, 2, 9), padding=1), ((1, 2, 6), (3, 2, 9), 1, 1)),
+    "conv2d": (
+        lambda: pyconv.conv2d(ones(1, 4, 6, 7), ones(2, 2, 3, 3), stride=2, dilation=(1, 4), groups=2),
+        ((1, 4, 6, 7), (2, 2, 3, 3), 2, 0, (1, 4), 2),
+    ),
+    "conv3d": (
+        lambda: pyconv.conv3d(ones(2, 6, 7, 8), ones(1, 2, 7, 1, 1), padding="valid"),
+        ((2, 6, 7, 8), (1, 2, 7, 1, 1)),
+    ),
+    "layer": (lambda: pyconv.nn.Conv1d(2, 3, 9)(ones(1, 2, 6)), ((1, 2, 6), (3, 2, 9))),
+    "max_pool2d": (lambda: pyconv.max_pool2d(ones(1, 1, 8, 9), 9, 2), ((1, 1, 8, 9), (9, 9), 2)),
+    "avg_pool1d": (lambda: pyconv.nn.AvgPool1d(9, 2)(ones(1, 1, 4)), ((1, 1, 4), 9, 2)),
+    "plan": (lambda: pyconv.plan("c2h4w4_k1r3s6p0:1x0:1"), ((1, 2, 4, 4), (1, 2, 3, 6), 1, ((0, 1),) * 2)),
+    "testing": (
+        lambda: pyconv.testing.error_bound(ones(1, 2, 6), ones(3, 2, 9), padding=1),
+        ((1, 2, 6), (3, 2, 9), 1, 1),
+    ),
+    "explain": (
+        lambda: pyconv.explain(ones(1, 2, 6), ones(3, 2, 9), padding=1),
+        ((1, 2, 6), (3, 2, 9), 1, 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_the_error_of_a_kernel_that_does_not_fit_is_this_text(name):
+    call, question = TOO_LARGE[name]
+    explained = pyconv.explain_shape(*question)
+    assert explained.shape is None
+    (rule,) = (
+        axis.rule(title)
+        for title, axis in zip(axis_names(explained.operator.rank), explained.axes, strict=True)
+        if not axis.out
+    )
+    assert rule in str(explained)
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole text is compared
+        call()
+    assert rule in str(caught.value)
 
 
 @pytest.mark.parametrize(

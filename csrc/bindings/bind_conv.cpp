@@ -6,6 +6,7 @@
 #include "bindings/arrays.h"
 #include "bindings/bind.h"
 #include "engine/conv.h"
+#include "problem/window.h"
 
 namespace pyconv {
 namespace {
@@ -73,10 +74,12 @@ ConvInputs read_inputs(const ConvArgs& args) {
   spec.epilogue.has_bias = !args.bias.is_none();
   spec.epilogue.has_residual = !args.residual.is_none();
   check_value(spec.groups >= 1, "groups must be at least 1, got ", spec.groups);
-  check_value(spec.in_ch == checked_mul(weight.shape(1), spec.groups, "in_channels"),
-              "input channels must equal weight.shape[1] * groups: input has ", spec.in_ch,
-              " channels (shape ", ShapeOf{input}, "), weight expects ", weight.shape(1), " * ", spec.groups,
-              " (shape ", ShapeOf{weight}, ")");
+  const Index read = checked_mul(weight.shape(1), spec.groups, "in_channels");
+  const bool last_fits = inputs.order == AxisOrder::kChannelsFirst && spec.in[kW] == read;
+  check_value(spec.in_ch == read, "input channels must equal weight.shape[1] * groups: input has ",
+              spec.in_ch, " channels (shape ", ShapeOf{input}, "), weight expects ", weight.shape(1), " * ",
+              spec.groups, " (shape ", ShapeOf{weight}, ")",
+              last_fits ? "; the last dimension would fit: is data_format='channels_last' meant?" : "");
   if (spec.epilogue.has_bias) {
     const auto bias = py::reinterpret_borrow<py::array>(args.bias);
     check_value(bias.ndim() == 1 && bias.shape(0) == spec.out_ch, "bias must have shape (out_channels,) = (",
@@ -265,6 +268,34 @@ py::tuple bound_tile(const std::string& text, const std::string& algorithm) {
   return py::make_tuple(tile[kD], tile[kH], tile[kW]);
 }
 
+Window checked_window(Index in, Index pad_begin, Index pad_end, Index kernel, Index stride, Index dilation,
+                      bool ceil_mode) {
+  const Window window{in, pad_begin, pad_end, kernel, stride, dilation, ceil_mode};
+  check_window(window, kW);
+  return window;
+}
+
+// The size rule of one dimension, for pyconv.explain_shape: the number, 0 if nothing fits, and the text.
+void register_size_rule(py::module_& m) {
+  m.def(
+      "output_size",
+      [](Index in, Index pad_begin, Index pad_end, Index kernel, Index stride, Index dilation,
+         bool ceil_mode) {
+        const Window window = checked_window(in, pad_begin, pad_end, kernel, stride, dilation, ceil_mode);
+        return max_of(window.positions(), 0);
+      },
+      py::arg("size"), py::arg("pad_begin"), py::arg("pad_end"), py::arg("kernel"), py::arg("stride"),
+      py::arg("dilation"), py::arg("ceil_mode"));
+  m.def(
+      "size_rule",
+      [](Index in, Index pad_begin, Index pad_end, Index kernel, Index stride, Index dilation, bool ceil_mode,
+         const std::string& name) {
+        return size_rule(checked_window(in, pad_begin, pad_end, kernel, stride, dilation, ceil_mode), name);
+      },
+      py::arg("size"), py::arg("pad_begin"), py::arg("pad_end"), py::arg("kernel"), py::arg("stride"),
+      py::arg("dilation"), py::arg("ceil_mode"), py::arg("name"));
+}
+
 }  // namespace
 
 void register_conv(py::module_& m) {
@@ -282,6 +313,7 @@ void register_conv(py::module_& m) {
   m.def("algorithms", &algorithms);
   m.def("error_bound", &error_bound, py::arg("problem"), py::arg("algorithm"), py::arg("precision"));
   m.def("bound_tile", &bound_tile, py::arg("problem"), py::arg("algorithm"));
+  register_size_rule(m);
 }
 
 }  // namespace pyconv

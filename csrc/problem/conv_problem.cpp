@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "problem/problem_text.h"
+#include "problem/window.h"
 
 namespace pyconv {
 namespace {
@@ -33,25 +34,11 @@ void check_padding_fits(const ConvSpec& s, int dim) {
 }
 
 Index checked_out_size(const ConvSpec& s, int dim) {
-  const char* name = dim_name(dim);
-  check_value(s.in[dim] >= 0, "input size must not be negative, got ", s.in[dim], " in dimension ", name);
-  check_value(s.kernel[dim] >= 1, "kernel size must be at least 1, got ", s.kernel[dim], " in dimension ",
-              name);
-  check_value(s.stride[dim] >= 1, "stride must be at least 1, got ", s.stride[dim], " in dimension ", name);
-  check_value(s.dilation[dim] >= 1, "dilation must be at least 1, got ", s.dilation[dim], " in dimension ",
-              name);
-  check_value(s.pad_begin[dim] >= 0 && s.pad_end[dim] >= 0, "padding must not be negative, got (",
-              s.pad_begin[dim], ", ", s.pad_end[dim], ") in dimension ", name);
+  const Window window{s.in[dim],     s.pad_begin[dim], s.pad_end[dim],
+                      s.kernel[dim], s.stride[dim],    s.dilation[dim]};
+  check_window(window, dim);
   check_padding_fits(s, dim);
-  const Index padded = checked_add(checked_add(s.in[dim], s.pad_begin[dim], "padded input size"),
-                                   s.pad_end[dim], "padded input size");
-  const Index window =
-      checked_add(checked_mul(s.dilation[dim], s.kernel[dim] - 1, "kernel extent"), 1, "kernel extent");
-  check_value(window <= padded,
-              "the kernel must fit into the padded input: dilation * (kernel - 1) + 1 = ", s.dilation[dim],
-              " * (", s.kernel[dim], " - 1) + 1 = ", window, ", padded input size = ", s.in[dim], " + ",
-              s.pad_begin[dim], " + ", s.pad_end[dim], " = ", padded, " in dimension ", name);
-  return output_size(padded, window, s.stride[dim]);
+  return checked_positions(window, s.rank, dim);
 }
 
 // Element counts fit 64 bits, in bytes too, before anything is allocated.

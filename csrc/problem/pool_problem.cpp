@@ -1,6 +1,7 @@
 #include "problem/pool_problem.h"
 
 #include "problem/problem_text.h"
+#include "problem/window.h"
 
 namespace pyconv {
 namespace {
@@ -16,30 +17,14 @@ void check_options(const PoolSpec& s) {
 }
 
 Index checked_out_size(const PoolSpec& s, int dim) {
-  const char* name = dim_name(dim);
-  check_value(s.in[dim] >= 1, "input size must be at least 1, got ", s.in[dim], " in dimension ", name);
-  check_value(s.kernel[dim] >= 1, "kernel size must be at least 1, got ", s.kernel[dim], " in dimension ",
-              name);
-  check_value(s.stride[dim] >= 1, "stride must be at least 1, got ", s.stride[dim], " in dimension ", name);
-  check_value(s.dilation[dim] >= 1, "dilation must be at least 1, got ", s.dilation[dim], " in dimension ",
-              name);
-  check_value(s.pad_begin[dim] >= 0 && s.pad_end[dim] >= 0, "padding must not be negative, got (",
-              s.pad_begin[dim], ", ", s.pad_end[dim], ") in dimension ", name);
-  const Index padded = checked_add(checked_add(s.in[dim], s.pad_begin[dim], "padded input size"),
-                                   s.pad_end[dim], "padded input size");
-  const Index window =
-      checked_add(checked_mul(s.dilation[dim], s.kernel[dim] - 1, "kernel extent"), 1, "kernel extent");
+  const Window window{s.in[dim],     s.pad_begin[dim], s.pad_end[dim], s.kernel[dim],
+                      s.stride[dim], s.dilation[dim],  s.ceil_mode};
+  check_window(window, dim);
+  check_value(s.in[dim] >= 1, "input size must be at least 1, got 0 in dimension ", dim_name(dim));
   // The last window of ceil_mode may hang over the end, so its far taps are positions too.
-  checked_add(checked_add(padded, s.stride[dim], "padded input size + stride"), window,
+  checked_add(checked_add(window.padded(), s.stride[dim], "padded input size + stride"), window.extent(),
               "the reach of a window");
-  const Index out = s.ceil_mode
-                        ? ceil_output_size(padded, window, s.stride[dim], s.in[dim] + s.pad_begin[dim])
-                        : output_size(padded, window, s.stride[dim]);
-  check_value(out >= 1, "the output must not be empty: with ceil_mode=", s.ceil_mode ? "True" : "False",
-              " the window is dilation * (kernel - 1) + 1 = ", s.dilation[dim], " * (", s.kernel[dim],
-              " - 1) + 1 = ", window, ", stride ", s.stride[dim], ", padded input size = ", s.in[dim], " + ",
-              s.pad_begin[dim], " + ", s.pad_end[dim], " = ", padded, " in dimension ", name);
-  return out;
+  return checked_positions(window, s.rank, dim);
 }
 
 // Element counts fit 64 bits, in bytes too, before anything is allocated.

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from pyconv import _core
+
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
@@ -92,36 +94,37 @@ class SlidingAxis:
         return self.border[0] + self.size + self.border[1]
 
     @property
-    def steps(self) -> int:
-        """Room the window has to move; negative where the kernel does not fit."""
-        return self.padded - self.reach
-
-    @property
     def out(self) -> int:
-        """Number of windows.
+        """Number of windows; 0 where the kernel does not fit."""
+        return _core.output_size(*self._numbers)
 
-        With `ceil_mode` a last window may hang over the end, unless it would start in the end
-        border (torch's rule).
+    def rule(self, name: str = "") -> str:
+        """The size rule with this axis' numbers, one step a line: the text of the library's own errors.
+
+        >>> print(SlidingAxis(224, 7, stride=2, border=(3, 3)).rule("width"))
+        width  = floor((input + padding - dilation * (kernel - 1) - 1) / stride) + 1
+               = floor((224 + 3 + 3 - 1 * (7 - 1) - 1) / 2) + 1
+               = floor(223 / 2) + 1 = 112
         """
-        if self.steps < 0:
-            return 0
-        if not self.ceil_mode:
-            return self.steps // self.stride + 1
-        out = -(-self.steps // self.stride) + 1
-        return out - 1 if self.drops_last else out
+        return _core.size_rule(*self._numbers, name)
 
     @property
-    def drops_last(self) -> bool:
-        """Whether `ceil_mode` adds a window and torch's rule takes it away again."""
-        if not self.ceil_mode or self.steps < 0:
-            return False
-        last_start = -(-self.steps // self.stride) * self.stride
-        return last_start >= self.size + self.border[0]
+    def _numbers(self) -> tuple[int, int, int, int, int, int, bool]:
+        return (self.size, *self.border, self.taps, self.stride, self.dilation, self.ceil_mode)
 
     @property
     def unused(self) -> int:
         """Elements at the end of the padded input that no window reaches."""
-        return max(self.padded - ((self.out - 1) * self.stride + self.reach), 0) if self.out else self.padded
+        return max(self.padded - self._last_end, 0) if self.out else self.padded
+
+    @property
+    def overhang(self) -> int:
+        """Elements of the last window that lie beyond the padded input, as `ceil_mode` allows."""
+        return max(self._last_end - self.padded, 0) if self.out else 0
+
+    @property
+    def _last_end(self) -> int:
+        return (self.out - 1) * self.stride + self.reach
 
     def source(self, position: int) -> int | None:
         return border_source(position, self.size, self.mode)

@@ -20,34 +20,6 @@ def axis_names(rank: int) -> tuple[str, ...]:
     return AXIS_NAMES.get(rank, tuple(f"axis {i}" for i in range(rank)))
 
 
-def formula(axis: SlidingAxis) -> str:
-    """The size rule of one axis with its numbers, one step a line.
-
-    >>> print(formula(SlidingAxis(224, 7, stride=2, border=(3, 3))))
-    floor((input + padding - dilation * (kernel - 1) - 1) / stride) + 1
-    = floor((224 + 3 + 3 - 1 * (7 - 1) - 1) / 2) + 1
-    = floor(223 / 2) + 1 = 112
-    """
-    word = "ceil" if axis.ceil_mode else "floor"
-    begin, end = axis.border
-    lines = [
-        f"{word}((input + padding - dilation * (kernel - 1) - 1) / stride) + 1",
-        f"= {word}(({axis.size} + {begin} + {end} - {axis.dilation} * ({axis.taps} - 1) - 1)"
-        f" / {axis.stride}) + 1",
-    ]
-    if axis.steps < 0:
-        lines.append(
-            f"{axis.steps} is below 0: "
-            f"the kernel spans {axis.reach} elements, the padded input has {axis.padded}"
-        )
-        return "\n".join(lines)
-    last = axis.out + 1 if axis.drops_last else axis.out
-    lines.append(f"= {word}({axis.steps} / {axis.stride}) + 1 = {last}")
-    if axis.drops_last:
-        lines.append(f"- 1 = {axis.out}, because the last window would start in the padding at the end")
-    return "\n".join(lines)
-
-
 def never_read(axis: SlidingAxis) -> tuple[int, ...]:
     """Positions of the padded input that no window reads: at the end, or skipped between windows."""
     read = {r.position for o in range(axis.out) for r in axis.reads(o)}
@@ -69,6 +41,10 @@ def leftovers(axis: SlidingAxis) -> str:
     if between:
         reason = "stride" if axis.stride > axis.reach else "dilation and stride"
         sentences.append(f"{between} of {axis.size} input elements lie between the windows ({reason})")
+    if axis.overhang:
+        sentences.append(
+            f"the last window hangs over the end by {axis.overhang}: those elements do not exist"
+        )
     return "; ".join(sentences)
 
 
@@ -80,7 +56,7 @@ def why_empty(operator: Operator) -> str:
     """For error messages: which axis leaves no output, with its formula; empty if none does."""
     for name, axis in zip(axis_names(operator.rank), operator.axes, strict=True):
         if isinstance(axis, SlidingAxis) and not axis.out:
-            return f"; {name} = {formula(axis)}"
+            return f"\n{axis.rule(name)}"
     return ""
 
 
@@ -100,11 +76,12 @@ class ShapeExplanation:
 
     @cached_property
     def shape(self) -> tuple[int, ...] | None:
-        fits = all(axis.steps >= 0 for axis in self.axes)
+        fits = all(axis.out for axis in self.axes)
         return self.operator.out_shape if fits else None
 
     @property
     def axes(self) -> tuple[SlidingAxis, ...]:
+        """The numbers of each axis."""
         return tuple(axis for axis in self.operator.axes if isinstance(axis, SlidingAxis))
 
     def __str__(self) -> str:
@@ -113,9 +90,7 @@ class ShapeExplanation:
         result = "impossible" if self.shape is None else str(self.shape)
         lines = [f"input {self.operator.in_shape}  kernel {kernel}  {settings}  ->  output {result}"]
         for name, axis in zip(axis_names(self.operator.rank), self.axes, strict=True):
-            first, *more = formula(axis).splitlines()
-            lines.append(f"{name:7}= {first}")
-            lines += [f"{'':7}{line}" for line in more]
+            lines.append(axis.rule(name))
             if note := leftovers(axis):
                 lines.append(f"{'':7}{note}")
         return "\n".join(lines)
@@ -157,6 +132,12 @@ def explain_shape(
 ) -> ShapeExplanation:
     """Show why the output of a convolution or a pooling has its size.
 
+    Along each axis it is the number of windows that fit into the padded input::
+
+        floor((input + padding - dilation * (kernel - 1) - 1) / stride) + 1
+
+    with ceil for floor in ``ceil_mode``, less one if the last window would start in the padding at the end.
+
     Parameters
     ----------
     input : array_like or tuple of int
@@ -172,7 +153,19 @@ def explain_shape(
     Returns
     -------
     ShapeExplanation
-        Printable, shown as a picture in notebooks; ``.shape`` is None where the kernel does not fit.
+        Printable, shown as a picture in notebooks; ``.shape`` is None where the kernel does not fit. The
+        errors of the library's functions show the same text.
+
+    Raises
+    ------
+    ValueError
+        If input and kernel do not belong together in another way than by size: dimensions, channels, groups.
+    TypeError
+        If `input` or `kernel` is neither an array nor a shape.
+
+    References
+    ----------
+    V. Dumoulin, F. Visin, "A guide to convolution arithmetic for deep learning", 2016, arXiv:1603.07285.
 
     Examples
     --------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import grid_picture as gp
 from .axes import SlidingAxis
 from .canvas import Canvas
-from .shape import ShapeExplanation, axis_names, formula, leftovers, never_read
+from .shape import ShapeExplanation, axis_names, leftovers, never_read
 
 ENDS = 9  # elements shown at each end of a long axis
 CELL_WIDTH = 30.0
@@ -44,11 +44,11 @@ def _axis(canvas: Canvas, name: str, axis: SlidingAxis, y: float, filling: str) 
         canvas.text(x + width / 2, box.middle + 4.3, mark, "faint", anchor="middle")
     gp.draw_indices(canvas, box, rows=False)
     y = _windows(canvas, axis, box)
-    for line in formula(axis).splitlines():
+    for line in axis.rule().splitlines():
         canvas.text(LEFT, y, line, "number")
         y += 18
     if note := leftovers(axis):
-        canvas.text(LEFT, y, f"\u00d7 {note}", "note")
+        canvas.text(LEFT, y, f"\u00d7 {note}" if lost else note, "note")
         y += 18
     return y + 22
 

@@ -130,9 +130,24 @@ def _checked(case: Case, text: str) -> Case:
         raise ValueError(f"a pooling has no groups; got g{case.groups} in {text!r}")
     if min(*case.kernel, *case.stride, *case.dilation) < 1:
         raise ValueError(f"kernel, stride and dilation must be at least 1 in {text!r}")
-    if min(case.output_shape) < 1:
-        raise ValueError(f"the output must not be empty; its shape would be {case.output_shape} in {text!r}")
+    if min(case.output_shape[:2]) < 1:
+        raise ValueError(f"batch and channels must be at least 1 in {text!r}")
+    if min(case.out_size) < 1:
+        raise ValueError(f"the kernel must fit into the padded input in {text!r}:\n{_size_rules(case)}")
     return case
+
+
+def _size_rules(case: Case) -> str:
+    """Where the output's size comes from, as the library's own errors say it."""
+    from pyconv._explain.axes import SlidingAxis
+    from pyconv._explain.shape import axis_names
+
+    numbers = zip(case.in_size, case.kernel, case.stride, case.dilation, strict=True)
+    borders = zip(case.pad_begin, case.pad_end, strict=True)
+    axes = (
+        SlidingAxis(*n, border, ceil_mode=case.ceil_mode) for n, border in zip(numbers, borders, strict=True)
+    )
+    return "\n".join(axis.rule(name) for name, axis in zip(axis_names(case.ndim), axes, strict=True))
 
 
 def _repeated(letter: str, values: Sizes, default: int) -> str:

@@ -188,9 +188,11 @@ def define(
             f"weight {w.shape}, groups {groups}"
         )
     if min(definition.out_size) < 1:
-        raise ValueError(
-            f"the kernel does not fit: input {x.shape}, weight {w.shape}, output {definition.out_size}"
-        )
+        from pyconv import explain_shape
+
+        shapes = definition.input.shape, w.shape
+        why = explain_shape(*shapes, definition.stride, definition.padding, dilations, groups)
+        raise ValueError(f"the kernel must fit into the padded input:\n{why}")
     if residual is None:
         return definition
     return replace(
