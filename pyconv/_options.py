@@ -39,7 +39,8 @@ class options:
         The convolution algorithm for calls that say ``algorithm="auto"``.
     precision : {"highest", "high", "medium"}, optional
         Which algorithms ``"auto"`` may choose from. ``"highest"`` admits only those with an
-        elementwise error bound. Default ``"high"``.
+        elementwise error bound, ``"high"`` Winograd's F(2x2, 3x3) too, ``"medium"`` also F(4x4, 3x3).
+        Default ``"high"``.
 
     Raises
     ------
@@ -51,6 +52,11 @@ class options:
     Settings nest; what an inner block leaves out is inherited. They belong to the current context
     (:mod:`contextvars`): other threads and other asyncio tasks are not affected. A block may be
     entered again, also inside itself.
+
+    Differences from PyTorch
+    ------------------------
+    ``torch.set_num_threads`` and ``torch.set_float32_matmul_precision``, whose words ``precision`` takes,
+    hold for the whole process; these settings hold for a block of code.
 
     Examples
     --------
@@ -141,6 +147,15 @@ def set_num_threads(threads: int) -> None:
     See Also
     --------
     pyconv.options : the same for a block of code.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> before = pyconv.get_num_threads()
+    >>> pyconv.set_num_threads(2)
+    >>> pyconv.get_num_threads()
+    2
+    >>> pyconv.set_num_threads(before)
     """
     if threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")

@@ -13,11 +13,20 @@ from pyconv._version import __version__
 
 @dataclass(frozen=True)
 class Candidate:
-    """One algorithm's answer to a problem."""
+    """One algorithm's answer to a problem.
+
+    Attributes
+    ----------
+    algorithm : str
+    cost_us : float
+        Predicted microseconds for one image on one thread; means nothing if it cannot.
+    refusal : str
+        Why it cannot; empty if it can.
+    """
 
     algorithm: str
     cost_us: float
-    refusal: str  # "" if it can
+    refusal: str
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,9 @@ class Plan:
     bound_kind, bound_factor, exact_on_integers
         The declared error: ``|error| <= factor * eps * sum|x||w|`` ("elementwise", or "tile": the sum over
         the whole tile).
+    tile, in_place, band
+        How the work is cut: the orientation of a tile of registers, whether it reads the input where it lies,
+        and the (rows, columns, output channels) of one chunk.
     candidates : tuple of Candidate
         Every algorithm with its predicted cost in microseconds for one image, or why it cannot.
     flops : float
@@ -115,8 +127,8 @@ def plan(
         whose input then runs in memory as ``data_format`` says.
     weight, bias, stride, padding, dilation, groups, padding_mode, activation, residual : optional
         As for :func:`pyconv.conv2d`.
-    data_format, algorithm : str
-        As for :func:`pyconv.conv2d`.
+    data_format, algorithm : str, optional
+        As for :func:`pyconv.conv2d`, with its defaults.
 
     Returns
     -------
@@ -126,7 +138,16 @@ def plan(
     Raises
     ------
     ValueError
-        As the call itself would: for sizes that do not fit, or a forced algorithm that cannot.
+        As the call itself would: for sizes that do not fit, a problem string that cannot be read, or a forced
+        algorithm that cannot.
+    TypeError
+        As the call itself would.
+
+    Notes
+    -----
+    The algorithm is chosen from the problem of one image and from ``precision`` (:class:`pyconv.options`)
+    alone; threads, instruction set and layout decide how it is cut. The dtype is that of the call: float32 or
+    float64.
 
     Examples
     --------

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from pyconv import _core
 from pyconv._arrays import as_ndarray, convert_and_call, is_torch
+from pyconv._docstrings import AVG_POOL1D, AVG_POOL2D, AVG_POOL3D, MAX_POOL, documented
 from pyconv._options import compiled
 
 IntOrInts: TypeAlias = int | Sequence[int]
@@ -44,6 +45,7 @@ def _convert(kind: str, rank: int, input: Any, geometry: tuple[Any, ...], data_f
     return pair
 
 
+@documented(MAX_POOL, 1, layer="MaxPool1d")
 def max_pool1d(
     input: npt.ArrayLike,
     kernel_size: IntOrInts,
@@ -57,47 +59,6 @@ def max_pool1d(
     out: Any = None,
 ) -> Any:
     """Take the maximum over sliding windows of a 1-D signal.
-
-    Parameters
-    ----------
-    input : array_like, shape (batch, channels, in_w) or (channels, in_w)
-        Any strides; memory that runs channels-last is read in place and the result has it too.
-    kernel_size : int or sequence of 1 int
-    stride : int or sequence of 1 int, default kernel_size
-    padding : int or sequence of 1 int, default 0
-        At most half the kernel size. Padding is never chosen.
-    dilation : int or sequence of 1 int, default 1
-        Distance between the elements of a window.
-    ceil_mode : bool, default False
-        Let a last window hang over the end, if it starts inside the input or the padding before it.
-    return_indices : bool, default False
-        Also return where each maximum is: the flat position in its channel, int64.
-    data_format : {"channels_first", "channels_last"}, default "channels_first"
-        The order of the axes of input and result.
-    out : ndarray, optional
-        Where to write the result: its exact shape and dtype, any strides; may overlap the input.
-        With ``return_indices`` a pair of arrays.
-
-    Returns
-    -------
-    ndarray, shape (batch, channels, out_w) or (channels, out_w)
-        Size ``floor((in + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1`` along each dimension,
-        rounded up in ``ceil_mode``. A torch tensor if ``input`` is one. With ``return_indices`` a pair
-        (values, indices).
-
-    Raises
-    ------
-    ValueError
-        If sizes or options do not fit; the message states the rule and both values.
-    TypeError
-        If the dtype is neither float32 nor float64, or an argument has the wrong type.
-
-    Notes
-    -----
-    NaN wins over everything; of equal elements the index names the first, of NaNs the last. Of zeros
-    of both signs the first in the order of the reduction is returned: columns, then rows, then planes;
-    row-major with ``return_indices``.
-    Results do not depend on threads, batch, memory layout or instruction set, bit for bit.
 
     Examples
     --------
@@ -116,6 +77,7 @@ def max_pool1d(
     return _convert("max", 1, input, geometry, data_format, out)
 
 
+@documented(MAX_POOL, 2, layer="MaxPool2d")
 def max_pool2d(
     input: npt.ArrayLike,
     kernel_size: IntOrInts,
@@ -129,47 +91,6 @@ def max_pool2d(
     out: Any = None,
 ) -> Any:
     """Take the maximum over sliding windows of a 2-D image.
-
-    Parameters
-    ----------
-    input : array_like, shape (batch, channels, in_h, in_w) or (channels, in_h, in_w)
-        Any strides; memory that runs channels-last is read in place and the result has it too.
-    kernel_size : int or sequence of 2 int
-    stride : int or sequence of 2 int, default kernel_size
-    padding : int or sequence of 2 int, default 0
-        At most half the kernel size. Padding is never chosen.
-    dilation : int or sequence of 2 int, default 1
-        Distance between the elements of a window.
-    ceil_mode : bool, default False
-        Let a last window hang over the end, if it starts inside the input or the padding before it.
-    return_indices : bool, default False
-        Also return where each maximum is: the flat position in its channel, int64.
-    data_format : {"channels_first", "channels_last"}, default "channels_first"
-        The order of the axes of input and result.
-    out : ndarray, optional
-        Where to write the result: its exact shape and dtype, any strides; may overlap the input.
-        With ``return_indices`` a pair of arrays.
-
-    Returns
-    -------
-    ndarray, shape (batch, channels, out_h, out_w) or (channels, out_h, out_w)
-        Size ``floor((in + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1`` along each dimension,
-        rounded up in ``ceil_mode``. A torch tensor if ``input`` is one. With ``return_indices`` a pair
-        (values, indices).
-
-    Raises
-    ------
-    ValueError
-        If sizes or options do not fit; the message states the rule and both values.
-    TypeError
-        If the dtype is neither float32 nor float64, or an argument has the wrong type.
-
-    Notes
-    -----
-    NaN wins over everything; of equal elements the index names the first, of NaNs the last. Of zeros
-    of both signs the first in the order of the reduction is returned: columns, then rows, then planes;
-    row-major with ``return_indices``.
-    Results do not depend on threads, batch, memory layout or instruction set, bit for bit.
 
     Examples
     --------
@@ -186,6 +107,7 @@ def max_pool2d(
     return _convert("max", 2, input, geometry, data_format, out)
 
 
+@documented(MAX_POOL, 3, layer="MaxPool3d")
 def max_pool3d(
     input: npt.ArrayLike,
     kernel_size: IntOrInts,
@@ -199,47 +121,6 @@ def max_pool3d(
     out: Any = None,
 ) -> Any:
     """Take the maximum over sliding windows of a 3-D volume.
-
-    Parameters
-    ----------
-    input : array_like, shape (batch, channels, in_d, in_h, in_w) or (channels, in_d, in_h, in_w)
-        Any strides; memory that runs channels-last is read in place and the result has it too.
-    kernel_size : int or sequence of 3 int
-    stride : int or sequence of 3 int, default kernel_size
-    padding : int or sequence of 3 int, default 0
-        At most half the kernel size. Padding is never chosen.
-    dilation : int or sequence of 3 int, default 1
-        Distance between the elements of a window.
-    ceil_mode : bool, default False
-        Let a last window hang over the end, if it starts inside the input or the padding before it.
-    return_indices : bool, default False
-        Also return where each maximum is: the flat position in its channel, int64.
-    data_format : {"channels_first", "channels_last"}, default "channels_first"
-        The order of the axes of input and result.
-    out : ndarray, optional
-        Where to write the result: its exact shape and dtype, any strides; may overlap the input.
-        With ``return_indices`` a pair of arrays.
-
-    Returns
-    -------
-    ndarray, shape (batch, channels, out_d, out_h, out_w) or (channels, out_d, out_h, out_w)
-        Size ``floor((in + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1`` along each dimension,
-        rounded up in ``ceil_mode``. A torch tensor if ``input`` is one. With ``return_indices`` a pair
-        (values, indices).
-
-    Raises
-    ------
-    ValueError
-        If sizes or options do not fit; the message states the rule and both values.
-    TypeError
-        If the dtype is neither float32 nor float64, or an argument has the wrong type.
-
-    Notes
-    -----
-    NaN wins over everything; of equal elements the index names the first, of NaNs the last. Of zeros
-    of both signs the first in the order of the reduction is returned: columns, then rows, then planes;
-    row-major with ``return_indices``.
-    Results do not depend on threads, batch, memory layout or instruction set, bit for bit.
 
     Examples
     --------
@@ -255,6 +136,7 @@ def max_pool3d(
     return _convert("max", 3, input, geometry, data_format, out)
 
 
+@documented(AVG_POOL1D, 1, layer="AvgPool1d")
 def avg_pool1d(
     input: npt.ArrayLike,
     kernel_size: IntOrInts,
@@ -267,41 +149,6 @@ def avg_pool1d(
     out: Any = None,
 ) -> Any:
     """Average over sliding windows of a 1-D signal.
-
-    Parameters
-    ----------
-    input : array_like, shape (batch, channels, in_w) or (channels, in_w)
-        Any strides; memory that runs channels-last is read in place and the result has it too.
-    kernel_size : int or sequence of 1 int
-    stride : int or sequence of 1 int, default kernel_size
-    padding : int or sequence of 1 int, default 0
-        At most half the kernel size. Padding is zero.
-    ceil_mode : bool, default False
-        Let a last window hang over the end, if it starts inside the input or the padding before it.
-    count_include_pad : bool, default True
-        Whether padding counts in the divisor (what hangs over the padded end never does).
-    data_format : {"channels_first", "channels_last"}, default "channels_first"
-        The order of the axes of input and result.
-    out : ndarray, optional
-        Where to write the result: its exact shape and dtype, any strides; may overlap the input.
-
-    Returns
-    -------
-    ndarray, shape (batch, channels, out_w) or (channels, out_w)
-        Size ``floor((in + 2 * padding - kernel) / stride) + 1`` along each dimension,
-        rounded up in ``ceil_mode``. A torch tensor if ``input`` is one.
-
-    Raises
-    ------
-    ValueError
-        If sizes or options do not fit; the message states the rule and both values.
-    TypeError
-        If the dtype is neither float32 nor float64, or an argument has the wrong type.
-
-    Notes
-    -----
-    Elements are added in one fixed order, in the dtype of the input: planes, then rows, then columns.
-    Results do not depend on threads, batch, memory layout or instruction set, bit for bit.
 
     Examples
     --------
@@ -319,6 +166,7 @@ def avg_pool1d(
     return _convert("avg", 1, input, geometry, data_format, out)
 
 
+@documented(AVG_POOL2D, 2, layer="AvgPool2d")
 def avg_pool2d(
     input: npt.ArrayLike,
     kernel_size: IntOrInts,
@@ -332,43 +180,6 @@ def avg_pool2d(
     out: Any = None,
 ) -> Any:
     """Average over sliding windows of a 2-D image.
-
-    Parameters
-    ----------
-    input : array_like, shape (batch, channels, in_h, in_w) or (channels, in_h, in_w)
-        Any strides; memory that runs channels-last is read in place and the result has it too.
-    kernel_size : int or sequence of 2 int
-    stride : int or sequence of 2 int, default kernel_size
-    padding : int or sequence of 2 int, default 0
-        At most half the kernel size. Padding is zero.
-    ceil_mode : bool, default False
-        Let a last window hang over the end, if it starts inside the input or the padding before it.
-    count_include_pad : bool, default True
-        Whether padding counts in the divisor (what hangs over the padded end never does).
-    divisor_override : int, optional
-        Divide by this number, not by the number of elements.
-    data_format : {"channels_first", "channels_last"}, default "channels_first"
-        The order of the axes of input and result.
-    out : ndarray, optional
-        Where to write the result: its exact shape and dtype, any strides; may overlap the input.
-
-    Returns
-    -------
-    ndarray, shape (batch, channels, out_h, out_w) or (channels, out_h, out_w)
-        Size ``floor((in + 2 * padding - kernel) / stride) + 1`` along each dimension,
-        rounded up in ``ceil_mode``. A torch tensor if ``input`` is one.
-
-    Raises
-    ------
-    ValueError
-        If sizes or options do not fit; the message states the rule and both values.
-    TypeError
-        If the dtype is neither float32 nor float64, or an argument has the wrong type.
-
-    Notes
-    -----
-    Elements are added in one fixed order, in the dtype of the input: planes, then rows, then columns.
-    Results do not depend on threads, batch, memory layout or instruction set, bit for bit.
 
     Examples
     --------
@@ -387,6 +198,7 @@ def avg_pool2d(
     return _convert("avg", 2, input, geometry, data_format, out)
 
 
+@documented(AVG_POOL3D, 3, layer="AvgPool3d")
 def avg_pool3d(
     input: npt.ArrayLike,
     kernel_size: IntOrInts,
@@ -400,43 +212,6 @@ def avg_pool3d(
     out: Any = None,
 ) -> Any:
     """Average over sliding windows of a 3-D volume.
-
-    Parameters
-    ----------
-    input : array_like, shape (batch, channels, in_d, in_h, in_w) or (channels, in_d, in_h, in_w)
-        Any strides; memory that runs channels-last is read in place and the result has it too.
-    kernel_size : int or sequence of 3 int
-    stride : int or sequence of 3 int, default kernel_size
-    padding : int or sequence of 3 int, default 0
-        At most half the kernel size. Padding is zero.
-    ceil_mode : bool, default False
-        Let a last window hang over the end, if it starts inside the input or the padding before it.
-    count_include_pad : bool, default True
-        Whether padding counts in the divisor (what hangs over the padded end never does).
-    divisor_override : int, optional
-        Divide by this number, not by the number of elements.
-    data_format : {"channels_first", "channels_last"}, default "channels_first"
-        The order of the axes of input and result.
-    out : ndarray, optional
-        Where to write the result: its exact shape and dtype, any strides; may overlap the input.
-
-    Returns
-    -------
-    ndarray, shape (batch, channels, out_d, out_h, out_w) or (channels, out_d, out_h, out_w)
-        Size ``floor((in + 2 * padding - kernel) / stride) + 1`` along each dimension,
-        rounded up in ``ceil_mode``. A torch tensor if ``input`` is one.
-
-    Raises
-    ------
-    ValueError
-        If sizes or options do not fit; the message states the rule and both values.
-    TypeError
-        If the dtype is neither float32 nor float64, or an argument has the wrong type.
-
-    Notes
-    -----
-    Elements are added in one fixed order, in the dtype of the input: planes, then rows, then columns.
-    Results do not depend on threads, batch, memory layout or instruction set, bit for bit.
 
     Examples
     --------

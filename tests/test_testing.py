@@ -1,7 +1,5 @@
 """pyconv.testing: the bound against exact arithmetic, the report, exact inputs, strategies, the plugin."""
 
-import doctest
-import importlib
 import subprocess
 import sys
 from fractions import Fraction
@@ -16,15 +14,6 @@ import pyconv
 from pyconv.testing import CASES, ConvCase, assert_conv_close, error_bound, exact_inputs
 from pyconv.testing._definition import define
 from pyconv.testing.strategies import conv_cases
-
-MODULES = ("_bounds", "_case", "_compare", "_exact", "strategies")
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_examples(name):
-    result = doctest.testmod(importlib.import_module(f"pyconv.testing.{name}"))
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -28,10 +28,15 @@ def explain(
 ) -> Explanation:
     """Show where one output element of ``conv1d``, ``conv2d`` or ``conv3d`` comes from.
 
+    The element is the sum of one product for every input channel of its group and every tap of the kernel,
+    plus the bias; each product is a term of the explanation, and the sum is taken exactly and rounded once.
+
     Parameters
     ----------
     x : array_like
-        Input, ``(batch, in_ch, *size)``, or without the batch dimension.
+        Input, ``(batch, in_ch, *size)``, or without the batch dimension. Floating-point numbers of up to 64
+        bits, bfloat16 (of ml_dtypes or torch), complex numbers or integers, whatever pyconv computes in; a
+        torch tensor may require grad.
     w : array_like
         Weight, ``(out_ch, in_ch / groups, *kernel)``; its dimensions decide between 1-D, 2-D and 3-D.
     b : array_like, optional
@@ -48,7 +53,22 @@ def explain(
     -------
     Explanation
         The products as data (``.terms``, ``.channel_sums``, ``.bias``, ``.value``), printable, shown as a
-        picture in notebooks, saved with ``.save("x.svg")``, ``".png"`` or the interactive ``".html"``.
+        picture in notebooks, saved with ``.save("x.svg")``, ``".png"`` or the interactive ``".html"``;
+        ``.check()`` compares with pyconv and torch.
+
+    Raises
+    ------
+    ValueError
+        As :func:`pyconv.conv2d` for shapes and settings; if `at` lies outside the output, or `labels` do not
+        fit a 1-D input. The message states the rule and both values.
+    TypeError
+        If an array is masked or does not hold numbers, or a number of `at` is no integer.
+
+    See Also
+    --------
+    explain_pool : the same for pooling.
+    explain_shape : why the output has its size.
+    pyconv.testing.explain_diff : where two results differ, and what kind of mistake it looks like.
 
     Examples
     --------
@@ -108,13 +128,16 @@ def explain_pool(
 ) -> Explanation:
     """Show where one output element of ``max_pool`` or ``avg_pool`` (1-D, 2-D, 3-D) comes from.
 
+    The element is the largest of its window, or the window's sum divided by `divisor`.
+
     Parameters
     ----------
     x : array_like
         Input, ``(batch, channels, *size)``. With a tuple as `kernel_size` the batch dimension may be absent.
+        Numbers as for :func:`explain`, but a maximum needs an order: complex ones only for averages.
     kernel_size, stride, padding, dilation, ceil_mode, count_include_pad, divisor_override
         As in :func:`pyconv.max_pool2d` and :func:`pyconv.avg_pool2d`.
-    kind : {"max", "avg"}
+    kind : {"max", "avg"}, default "max"
     at : sequence of int, optional
         Which output element, ``(n, channel, *position)``. The first one by default.
     labels : sequence of str, optional
@@ -123,7 +146,19 @@ def explain_pool(
     Returns
     -------
     Explanation
-        With ``.argmax`` (the first of equal maxima; a NaN wins) or ``.divisor``.
+        With ``.argmax`` (the first of equal maxima; a NaN wins, the last of several) or ``.divisor``.
+
+    Raises
+    ------
+    ValueError
+        As :func:`pyconv.max_pool2d` for shapes and settings; if `at` lies outside the output, or `labels` do
+        not fit a 1-D input. The message states the rule and both values.
+    TypeError
+        If the array is masked or does not hold numbers, or a number of `at` is no integer.
+
+    See Also
+    --------
+    explain : the same for convolution.
 
     Examples
     --------

@@ -73,7 +73,13 @@ def _short(values: tuple[int, ...]) -> str:
 
 
 def receptive_field(layers: Iterable[Any], rank: int | None = None) -> ReceptiveField:
-    """How much of the input one element of the last output depends on.
+    """Say how much of the input one element of the last output depends on.
+
+    Along each axis, from the first layer to the last, starting with size = jump = 1 and start = 0::
+
+        size = size + (kernel - 1) * dilation * jump
+        start = start - pad_begin * jump
+        jump = jump * stride
 
     Parameters
     ----------
@@ -89,6 +95,17 @@ def receptive_field(layers: Iterable[Any], rank: int | None = None) -> Receptive
     -------
     ReceptiveField
         With ``.size``, ``.jump``, ``.start``, ``.at(*position)``; printed, a table with a row for each layer.
+
+    Raises
+    ------
+    ValueError
+        If there is no layer with a kernel, one has no fixed window (adaptive pooling, upsampling, transposed
+        convolution), or a container does not say in which order its layers run.
+
+    References
+    ----------
+    A. Araujo, W. Norris, J. Sim, "Computing receptive fields of convolutional neural networks", Distill
+    2019.
 
     Examples
     --------

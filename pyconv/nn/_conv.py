@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from pyconv import _core
 from pyconv._arrays import convert_and_call
+from pyconv._docstrings import CONV_LAYER, documented
 from pyconv._options import compiled
 from pyconv.functional import Activation, DataFormat, IntOrInts, Padding, PaddingMode
 from pyconv.nn._module import Array, Module, copy_parameter
@@ -140,60 +141,46 @@ class _ConvNd(Module):
         return text + ("" if self._bias is not None else ", bias=False")
 
 
-_DOC = """A {n}-D convolution layer, like ``torch.nn.Conv{n}d``.
-
-    Weights are packed for the kernels once, on first use, and again after an assignment.
-
-    Parameters
-    ----------
-    in_channels, out_channels : int
-        Multiples of ``groups``.
-    kernel_size : int or sequence of {n} int
-    stride, padding, dilation, groups, padding_mode
-        As for :func:`pyconv.conv{n}d`.
-    bias : bool, default True
-    dtype : float32 or float64, default float32
-    rng : numpy.random.Generator or int, optional
-        Source of the initial values: uniform in ``+-1 / sqrt(fan_in)``, as in torch.
-    activation, data_format
-        As for :func:`pyconv.conv{n}d`.
-
-    Attributes
-    ----------
-    weight : ndarray, shape (out_channels, in_channels / groups, *kernel_size)
-        Read-only; assign a new array to change it (copied, its float dtype taken over).
-    bias : ndarray, shape (out_channels,), or None
-        Read-only, likewise.
-
-    Raises
-    ------
-    ValueError
-        If channels are not divisible by ``groups``, or an assigned array has another shape.
-
-    Notes
-    -----
-    Differences from torch: no ``device``; ``dtype`` is keyword-only; a bit-identical result to
-    :func:`pyconv.conv{n}d` with the same arrays.
+@documented(CONV_LAYER, 1)
+class Conv1d(_ConvNd):
+    """A 1-D convolution layer, like ``torch.nn.Conv1d``.
 
     Examples
     --------
     >>> import numpy as np, pyconv
-    >>> layer = pyconv.nn.Conv{n}d(2, 3, kernel_size=4, rng=0)
-    >>> layer(np.ones((1, 2{sizes}), np.float32)).shape
-    (1, 3{outs})
+    >>> layer = pyconv.nn.Conv1d(2, 3, kernel_size=4, rng=0)
+    >>> layer(np.ones((1, 2, 11), np.float32)).shape
+    (1, 3, 8)
     """
 
-
-class Conv1d(_ConvNd):
-    __doc__ = _DOC.format(n=1, sizes=", 11", outs=", 8")
     _rank = 1
 
 
+@documented(CONV_LAYER, 2)
 class Conv2d(_ConvNd):
-    __doc__ = _DOC.format(n=2, sizes=", 11, 11", outs=", 8, 8")
+    """A 2-D convolution layer, like ``torch.nn.Conv2d``.
+
+    Examples
+    --------
+    >>> import numpy as np, pyconv
+    >>> layer = pyconv.nn.Conv2d(2, 3, kernel_size=4, rng=0)
+    >>> layer(np.ones((1, 2, 11, 11), np.float32)).shape
+    (1, 3, 8, 8)
+    """
+
     _rank = 2
 
 
+@documented(CONV_LAYER, 3)
 class Conv3d(_ConvNd):
-    __doc__ = _DOC.format(n=3, sizes=", 5, 11, 11", outs=", 2, 8, 8")
+    """A 3-D convolution layer, like ``torch.nn.Conv3d``.
+
+    Examples
+    --------
+    >>> import numpy as np, pyconv
+    >>> layer = pyconv.nn.Conv3d(2, 3, kernel_size=4, rng=0)
+    >>> layer(np.ones((1, 2, 5, 11, 11), np.float32)).shape
+    (1, 3, 2, 8, 8)
+    """
+
     _rank = 3

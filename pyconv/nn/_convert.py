@@ -78,8 +78,9 @@ def from_torch(module: Any) -> Module:
 
     Examples
     --------
-    >>> import pyconv, torch  # doctest: +SKIP
-    >>> layer = pyconv.nn.from_torch(torch.nn.Conv2d(3, 8, 3))  # doctest: +SKIP
+    >>> import pyconv, torch
+    >>> pyconv.nn.from_torch(torch.nn.Conv2d(3, 8, 3, padding=1))
+    Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))
     """
     name = type(module).__name__
     if name not in _BUILDERS or not type(module).__module__.startswith("torch.nn"):

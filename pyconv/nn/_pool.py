@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyconv import _pooling
+from pyconv._docstrings import AVG_POOL_LAYER, MAX_POOL_LAYER, documented
 from pyconv.functional import DataFormat, IntOrInts
 from pyconv.nn._module import Module
 
@@ -76,62 +77,72 @@ class _AvgPoolNd(Module):
         )
 
 
-_DOC = """A {n}-D {kind} pooling layer, like ``torch.nn.{name}``.
+_MAX_ARGUMENTS = "dilation, return_indices, ceil_mode"
+_AVG_ARGUMENTS = "ceil_mode, count_include_pad"
+_AVG_ND_ARGUMENTS = f"{_AVG_ARGUMENTS}, divisor_override"
 
-    Parameters
-    ----------
-    kernel_size, stride, padding, {arguments}
-        As for :func:`pyconv.{function}`, in the order of ``torch.nn.{name}``.
-    data_format : {{"channels_first", "channels_last"}}, default "channels_first"
 
-    Raises
-    ------
-    ValueError
-        When called, if the sizes do not fit; see :func:`pyconv.{function}`.
+@documented(
+    MAX_POOL_LAYER, 1, layer="MaxPool1d", function="max_pool1d", arguments=_MAX_ARGUMENTS
+)  # fmt: skip
+class MaxPool1d(_MaxPoolNd):
+    """A 1-D max pooling layer, like ``torch.nn.MaxPool1d``.
 
     Examples
     --------
     >>> import numpy as np, pyconv
-    >>> pyconv.nn.{name}(2)(np.ones((1, 3{sizes}), np.float32)).shape
-    (1, 3{outs})
+    >>> pyconv.nn.MaxPool1d(2)(np.ones((1, 3, 8), np.float32)).shape
+    (1, 3, 4)
     """
 
-_MAX_ARGUMENTS = "dilation, return_indices, ceil_mode"
-_AVG_ARGUMENTS = "ceil_mode, count_include_pad, divisor_override"
-
-
-def _max_doc(n: int) -> str:
-    return _DOC.format(
-        n=n, kind="max", name=f"MaxPool{n}d", arguments=_MAX_ARGUMENTS, function=f"max_pool{n}d",
-        sizes=", 8" * n, outs=", 4" * n,
-    )  # fmt: skip
-
-
-def _avg_doc(n: int) -> str:
-    arguments = _AVG_ARGUMENTS if n > 1 else _AVG_ARGUMENTS.removesuffix(", divisor_override")
-    return _DOC.format(
-        n=n, kind="average", name=f"AvgPool{n}d", arguments=arguments, function=f"avg_pool{n}d",
-        sizes=", 8" * n, outs=", 4" * n,
-    )  # fmt: skip
-
-
-class MaxPool1d(_MaxPoolNd):
-    __doc__ = _max_doc(1)
     _rank = 1
 
 
+@documented(
+    MAX_POOL_LAYER, 2, layer="MaxPool2d", function="max_pool2d", arguments=_MAX_ARGUMENTS
+)  # fmt: skip
 class MaxPool2d(_MaxPoolNd):
-    __doc__ = _max_doc(2)
+    """A 2-D max pooling layer, like ``torch.nn.MaxPool2d``.
+
+    Examples
+    --------
+    >>> import numpy as np, pyconv
+    >>> pyconv.nn.MaxPool2d(2)(np.ones((1, 3, 8, 8), np.float32)).shape
+    (1, 3, 4, 4)
+    """
+
     _rank = 2
 
 
+@documented(
+    MAX_POOL_LAYER, 3, layer="MaxPool3d", function="max_pool3d", arguments=_MAX_ARGUMENTS
+)  # fmt: skip
 class MaxPool3d(_MaxPoolNd):
-    __doc__ = _max_doc(3)
+    """A 3-D max pooling layer, like ``torch.nn.MaxPool3d``.
+
+    Examples
+    --------
+    >>> import numpy as np, pyconv
+    >>> pyconv.nn.MaxPool3d(2)(np.ones((1, 3, 8, 8, 8), np.float32)).shape
+    (1, 3, 4, 4, 4)
+    """
+
     _rank = 3
 
 
+@documented(
+    AVG_POOL_LAYER, 1, layer="AvgPool1d", function="avg_pool1d", arguments=_AVG_ARGUMENTS
+)  # fmt: skip
 class AvgPool1d(_AvgPoolNd):
-    __doc__ = _avg_doc(1)
+    """A 1-D average pooling layer, like ``torch.nn.AvgPool1d``.
+
+    Examples
+    --------
+    >>> import numpy as np, pyconv
+    >>> pyconv.nn.AvgPool1d(2)(np.ones((1, 3, 8), np.float32)).shape
+    (1, 3, 4)
+    """
+
     _rank = 1
 
     def __init__(
@@ -147,11 +158,33 @@ class AvgPool1d(_AvgPoolNd):
         super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad, data_format=data_format)
 
 
+@documented(
+    AVG_POOL_LAYER, 2, layer="AvgPool2d", function="avg_pool2d", arguments=_AVG_ND_ARGUMENTS
+)  # fmt: skip
 class AvgPool2d(_AvgPoolNd):
-    __doc__ = _avg_doc(2)
+    """A 2-D average pooling layer, like ``torch.nn.AvgPool2d``.
+
+    Examples
+    --------
+    >>> import numpy as np, pyconv
+    >>> pyconv.nn.AvgPool2d(2)(np.ones((1, 3, 8, 8), np.float32)).shape
+    (1, 3, 4, 4)
+    """
+
     _rank = 2
 
 
+@documented(
+    AVG_POOL_LAYER, 3, layer="AvgPool3d", function="avg_pool3d", arguments=_AVG_ND_ARGUMENTS
+)  # fmt: skip
 class AvgPool3d(_AvgPoolNd):
-    __doc__ = _avg_doc(3)
+    """A 3-D average pooling layer, like ``torch.nn.AvgPool3d``.
+
+    Examples
+    --------
+    >>> import numpy as np, pyconv
+    >>> pyconv.nn.AvgPool3d(2)(np.ones((1, 3, 8, 8, 8), np.float32)).shape
+    (1, 3, 4, 4, 4)
+    """
+
     _rank = 3

@@ -20,19 +20,20 @@ def error_bound(
     algorithm: str = "highest",
     **kwargs: Any,
 ) -> Array:
-    r"""Largest admissible error of every output element of a convolution computed in `dtype`.
+    """Return the largest admissible error of every output element of a convolution computed in `dtype`.
 
-    The bound comes from the arithmetic, never from a tuned tolerance: a sum of :math:`n` terms, each product
-    and each addition rounded to nearest, in any order, with or without fused multiply-add, is off by at most
+    The bound comes from the arithmetic, never from a tuned tolerance: a sum of n terms, each product and each
+    addition rounded to nearest, in any order, with or without fused multiply-add, is off by at most [1]_ ::
 
-    .. math:: \gamma_n \sum |x||w|, \qquad \gamma_n = \frac{n u}{1 - n u},
+        gamma * sum |x| |w|    with    gamma = n * u / (1 - n * u)
 
-    where :math:`u` is half of ``np.finfo(dtype).eps`` and a bias and a residual count as one more term each
-    [1]_. A small constant for products below the smallest normal number is added.
+    where u is half of ``np.finfo(dtype).eps`` and a bias and a residual count as one more term each. A small
+    constant for products below the smallest normal number is added.
 
     Parameters
     ----------
-    input, weight, bias : array_like
+    input, weight : array_like
+    bias : array_like, optional
         As for :func:`pyconv.conv1d`, :func:`pyconv.conv2d` and :func:`pyconv.conv3d`; the rank is the
         weight's.
     *args, **kwargs
@@ -52,6 +53,14 @@ def error_bound(
     ndarray of float64
         In the shape of the result. ``inf`` where the sum may overflow `dtype`, NaN where it has no finite
         value.
+
+    Raises
+    ------
+    ValueError
+        If the arguments are no convolution, `algorithm` cannot compute it, or so many roundings may lose
+        every digit.
+    TypeError
+        If `dtype` is not a floating-point type.
 
     See Also
     --------

@@ -18,8 +18,22 @@ FILLS = ("exact", "dense", "sparse", "bright")
 class ConvCase:
     """A convolution problem: everything but the numbers.
 
-    `size` and `kernel` have one entry per spatial dimension; the other parameters mean what they mean in
-    :func:`pyconv.conv2d`. ``batch=None`` is an unbatched input.
+    Parameters
+    ----------
+    in_ch, out_ch : int
+    size, kernel : tuple of int
+        One entry for each spatial dimension.
+    batch : int or None, default 1
+        None is an unbatched input.
+    stride, padding, dilation, groups, padding_mode, activation : optional
+        As for :func:`pyconv.conv2d`, with its defaults.
+    bias, residual : bool, default False
+        Whether there is one.
+
+    Raises
+    ------
+    ValueError
+        By ``arguments``, for a fill that does not exist, and as :func:`exact_inputs`.
 
     Examples
     --------

@@ -55,7 +55,13 @@ def assert_conv_close(
     ------
     AssertionError
         With the worst element, its error in units of the bound, how many mismatches touch the padding, and,
-        if one fits, the usual mistake that gives exactly this result.
+        if one fits, the usual mistake that gives exactly this result: the text of :func:`explain_diff`.
+    ValueError
+        If the arguments are no convolution.
+
+    Differences from PyTorch
+    ------------------------
+    ``torch.testing.assert_close`` needs a tolerance, one for all elements; here it follows from the sums.
 
     Examples
     --------
@@ -122,7 +128,12 @@ def explain_diff(
     -------
     str
         The mismatches, the worst element, how many of them touch the padding, and a hint; empty if `actual`
-        is right within the error bound.
+        is right within the error bound. If the shapes differ, that, and whether the dimensions are permuted.
+
+    Raises
+    ------
+    ValueError
+        If the arguments are no convolution.
 
     Examples
     --------

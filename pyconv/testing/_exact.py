@@ -65,6 +65,8 @@ def exact_inputs(
     ------
     ValueError
         If even the values -1 and 1 could add up to more than `dtype` can hold exactly.
+    TypeError
+        If `dtype` is not a floating-point type.
 
     Examples
     --------

@@ -29,7 +29,19 @@ PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 def activations() -> st.SearchStrategy[str | tuple[str, float, float] | None]:
-    """None, "relu", "relu6" or ("clip", lo, hi) with integer bounds."""
+    """Draw None, "relu", "relu6" or ("clip", lo, hi) with integer bounds.
+
+    Returns
+    -------
+    SearchStrategy
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> from pyconv.testing.strategies import activations
+    >>> find(activations(), lambda activation: activation is not None)
+    'relu'
+    """
     ends = st.tuples(st.integers(-20, 20), st.integers(0, 40))
     clips = ends.map(lambda pair: ("clip", float(pair[0]), float(pair[0] + pair[1])))
     return st.one_of(st.none(), st.sampled_from(["relu", "relu6"]), clips)
@@ -45,17 +57,28 @@ def conv_cases(
     largest_size: int = 20,
     largest_channels: int = 40,
 ) -> ConvCase:
-    """Valid convolution problems, as :class:`pyconv.testing.ConvCase`.
+    """Draw valid convolution problems, as :class:`pyconv.testing.ConvCase`.
 
     Parameters
     ----------
     rank : int, optional
         The number of spatial dimensions. Default: 1, 2 or 3.
-    padding_modes : sequence of str, optional
+    padding_modes : sequence of str, default all four
         The padding modes to choose from.
-    largest_kernel, largest_size, largest_channels : int, optional
+    largest_kernel, largest_size, largest_channels : int, default 5, 20, 40
         Upper limits for one kernel dimension, for what one input dimension has beyond the kernel, and for the
         input and output channels of all groups together.
+
+    Returns
+    -------
+    SearchStrategy
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> from pyconv.testing.strategies import conv_cases
+    >>> str(find(conv_cases(rank=2), lambda case: case.groups == 2))
+    'n1c2h1w1_k2r1s1p0:0x0:0u1x1l1x1g2'
     """
     dims = draw(st.integers(1, 3)) if rank is None else rank
 

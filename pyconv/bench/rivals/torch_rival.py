@@ -9,12 +9,13 @@ from pyconv.bench.data import PAGE, Data
 from pyconv.bench.rivals.base import (
     CHANNELS_LAST,
     TENSOR_ALIGNMENT,
+    Given,
     Prepared,
     Rival,
     Setup,
     Unsupported,
-    given,
     symmetric_padding,
+    weights_given,
 )
 
 
@@ -59,9 +60,9 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
         args = (x, case.kernel, case.stride, padding, case.ceil_mode, case.count_include_pad)
     else:
         args = (x, case.kernel)
-    stated = given(case, setup.layout, torch.get_num_threads(), "inference tensors, grad off")
+    given = Given(setup.layout, weights_given(case, packed=False), "inference tensors, grad off")
     torch.set_grad_enabled(False)
-    return Prepared(lambda: function(*args), lambda tensor: tensor.numpy(), stated)
+    return Prepared(lambda: function(*args), lambda tensor: tensor.numpy(), given)
 
 
 def _name(case: Case) -> str:
