@@ -1,7 +1,9 @@
 """What the engine believes: right results are timed, wrong ones shown as wrong, absurd speeds are faults."""
 
 import dataclasses
+import inspect
 import math
+import sys
 import time
 
 import numpy as np
@@ -62,7 +64,9 @@ def numpy_rival(name, change=lambda y: y, algorithm="", layouts=("nchw",)):
 
     def prepare(case, operands, setup):
         result = change(data.make_truth(case, operands).values.astype(case.dtype))
-        return Prepared(result.copy, lambda y: y, Given(setup.layout, "none"), algorithm)
+        return Prepared(
+            result.copy, lambda y: y, Given(setup.layout, "none", threads=setup.threads), algorithm
+        )
 
     return Rival(name, prepare, lambda threads: threads, layouts=layouts)
 
@@ -119,13 +123,15 @@ def test_a_contestant_is_prepared_and_checked_on_every_placement():
             prepared.append((name, setup.offset))
             result = data.make_truth(case, operands).values.astype(case.dtype)
             wrong = setup.offset > last_offset
-            return Prepared(lambda: result + wrong, lambda y: y, Given(setup.layout, "none"))
+            return Prepared(
+                lambda: result + wrong, lambda y: y, Given(setup.layout, "none", threads=setup.threads)
+            )
 
         return Rival(name, prepare, lambda threads: threads, layouts=("nchw",))
 
     method = dataclasses.replace(QUICK, samples=16, placements=4, case_seconds=1.0)
     slow = engine.LONGEST_PREPARATION + 0.01
-    contestants = (make("pyconv-layer"), make("unlucky", 2048), make("compiled", seconds=slow))
+    contestants = (make("pyconv-layer"), make("unlucky", 2047), make("compiled", seconds=slow))
     found = engine.measure(
         parse_case("c4h8w8_k4r3s3p1_bias"), engine.Conditions(1, ("nchw",), contestants, method)
     )
@@ -140,6 +146,7 @@ def test_a_contestant_is_prepared_and_checked_on_every_placement():
     for name, seen in (("pyconv-layer", offsets), ("unlucky", offsets[:3]), ("compiled", offsets[:1])):
         assert [offset for who, offset in prepared if who == name] == seen
     assert [offset // 1024 for offset in offsets] == [0, 1, 2, 3]
+    assert {offset % 64 for offset in offsets} == {0, 16, 32, 48}
 
 
 @pytest.mark.parametrize("text", ["n2c5h7w6_k3r3s3", "c1d3h4w5_k1t1r1s1_f64", "n2c3w9_k2s3"])
@@ -210,6 +217,30 @@ def test_more_busy_cpus_than_threads_is_a_fault(result, monkeypatch):
         engine.machine, "usable_cpus", lambda: 1
     )  # more than all there are is an accounting error
     assert not engine.faults_of(dataclasses.replace(result, entries=entries), Ceilings({}, 1.0, "avx2"))
+
+
+@pytest.mark.filterwarnings("ignore")  # of other libraries
+@pytest.mark.parametrize("name", rivals.names())
+@pytest.mark.parametrize("text", ["c8h9w9_k16r3s3p1_bias", "c8h9w9_maxr3s3p1u2"])
+def test_every_adapter_is_right_and_states_what_it_was_given(name, text):
+    """One small file for each; what is not installed is absent, what it does not offer is refused."""
+    rival = rivals.find(name)
+    lines = inspect.getsource(sys.modules[rival.prepare.__module__]).splitlines()
+    assert len(lines) < 80
+    if (reason := rivals.absence(rival)) is not None:
+        pytest.skip(reason)
+    threads = rival.set_threads(1)  # XLA and SciPy choose themselves
+    result = engine.measure(parse_case(text), engine.Conditions(threads, ("nchw",), (rival,), QUICK))
+    (entry,) = result.entries
+    if "max" in text and entry.status == "refused":
+        assert entry.detail
+        return
+    assert (entry.status, entry.detail) == ("ok", "")
+    assert entry.given.threads == threads
+    assert entry.given.layout == "nchw"
+    assert entry.given.weights == ("none" if "max" in text else entry.given.weights)
+    assert entry.given.weights in ("packed once", "passed every call", "none")
+    assert "float32" in entry.given.precision
 
 
 def test_every_adapter_is_found_and_says_why_it_is_absent():

@@ -13,7 +13,7 @@ from pyconv.bench.records import CaseResult, Ceilings, Comparison, Entry, Measur
 from pyconv.bench.report import figures, html
 from pyconv.bench.rivals.base import Given, Prepared, Rival
 from pyconv.bench.stats import Ratio
-from pyconv.bench.suites import Options, scaling
+from pyconv.bench.suites import Options
 
 
 def result_of(problem, ratios, seconds=1e-3, **labels):
@@ -183,7 +183,7 @@ def test_an_interrupted_run_keeps_what_it_has_and_can_go_on(monkeypatch, tmp_pat
             interrupted.append(case)
             raise KeyboardInterrupt
         values = engine.make_truth(case, operands).values.astype(case.dtype)
-        return Prepared(lambda: values, lambda y: y, Given(setup.layout, "none"))
+        return Prepared(lambda: values, lambda y: y, Given(setup.layout, "none", threads=setup.threads))
 
     monkeypatch.setattr(rivals, "find", lambda name: Rival(name, prepare, lambda n: n, layouts=("nchw",)))
     cases = tuple(parse_case(f"c2h{size}w8_k2r3s3") for size in (8, 9, 10, 11))
@@ -205,12 +205,6 @@ def test_an_interrupted_run_keeps_what_it_has_and_can_go_on(monkeypatch, tmp_pat
     records.save(finished, saved)
     with pytest.raises(ValueError, match="--resume needs the same versions"):
         run.run(options, "test")
-
-
-def test_the_partition_balance_is_what_the_busiest_thread_leaves():
-    assert scaling.balance(chunks=28, threads=4) == 1.0
-    assert scaling.balance(chunks=9, threads=8) == pytest.approx(9 / 16)
-    assert scaling.balance(chunks=1, threads=128) == pytest.approx(1 / 128)
 
 
 def test_figures_are_written_for_what_was_measured(tmp_path):

@@ -80,6 +80,11 @@ struct Blocking {
   Index pitch = 0;  // elements between packed pixels (or packed channel rows)
 };
 
+// Threads claim equal chunks one by one; even when the busiest one has at most a ninth more than its share.
+inline bool claimed_evenly(Index chunks, Index threads) {
+  return 10 * chunks >= 9 * threads * ceil_div(chunks, threads);
+}
+
 struct ConvAlgorithm;
 
 struct ConvPlan {

@@ -336,16 +336,20 @@ void choose_band(const ConvProblem& p, Index tile_cols, Blocking* b) {
 }
 
 // Enough chunks for every thread to take 8 to 16, cutting rows before channels (a channel cut repacks the
-// band).
-void cut_for_threads(ConvPlan* plan, Index tile_oc) {
+// band). Beyond ten threads small maps end with some threads idle; then in finer steps, narrow tiles last.
+void cut_for_threads(ConvPlan* plan, Index tile_oc, Index tile_cols) {
   const ConvProblem& p = plan->request.problem;
   Blocking& b = plan->blocking;
   b.oc_per_chunk = p.out_ch_per_group();
-  if (plan->request.threads == 1) return;
-  const Index wanted = 8 * plan->request.threads;
+  const Index threads = plan->request.threads, wanted = 8 * threads;
+  if (threads == 1) return;
   while (chunk_count(*plan) < wanted && b.rows > 1) b.rows = ceil_div(b.rows, 2);
   while (chunk_count(*plan) < wanted && b.oc_per_chunk > tile_oc)
     b.oc_per_chunk = round_up(ceil_div(b.oc_per_chunk, 2), tile_oc);
+  const auto uneven = [&] { return !claimed_evenly(chunk_count(*plan), threads); };
+  while (uneven() && b.rows > 1) --b.rows;
+  while (uneven() && b.oc_per_chunk > tile_oc) b.oc_per_chunk = round_up(b.oc_per_chunk - tile_oc, tile_oc);
+  while (uneven() && b.cols > ceil_div(tile_cols, 4)) --b.cols;
 }
 
 template <class T>
@@ -361,7 +365,7 @@ ConvPlan plan_direct(const Request& request) {
       oc_vector ? kernels.oc_vector.max_rows : kernels.pixel_vector.max_vectors * kernels.lanes;
   choose_band(p, tile_cols, &b);
   const Index tile_oc = packed_tile_width(p, *request.table, b.kind);
-  cut_for_threads(&plan, tile_oc);
+  cut_for_threads(&plan, tile_oc, tile_cols);
   b.pitch = packed_pitch(p, b.kind, b.cols);
   plan.form = oc_vector ? PackedForm::kOcVector : PackedForm::kPixelVector;
   plan.packed_bytes = packed_weight_bytes(p, *request.table, b.kind);

@@ -51,19 +51,24 @@ void choose_block(const ConvPlan& plan, const TileGrid& grid, Blocking* b) {
 }
 
 // Enough chunks for every thread: fewer tiles first, as long as a sweep fills the microkernel, then fewer
-// output channels (which share transformed inputs only within a thread).
+// output channels (which share transformed inputs only within a thread). Where that leaves threads idle at the
+// end: less depth, then narrower sweeps.
 template <class T>
 void cut_for_threads(ConvPlan* plan, const TileGrid& grid) {
   if (plan->request.threads == 1) return;
   const DenseKernels<T>& kernels = dense_kernels<T>(*plan->request.table);
   const Index tile_oc = kernels.lanes * kernels.oc_vector.max_vectors, widest = kernels.oc_vector.max_rows;
-  const Index wanted = 4 * plan->request.threads;
+  const Index threads = plan->request.threads, wanted = 4 * threads;
   Blocking& b = plan->blocking;
   while (block_count(*plan, grid) < wanted && b.rows > kDepthsPerBlock) b.rows = ceil_div(b.rows, 2);
   while (block_count(*plan, grid) < wanted && b.cols >= 2 * widest)
     b.cols = round_up(ceil_div(b.cols, 2), widest);
   while (block_count(*plan, grid) < wanted && b.oc_per_chunk > tile_oc)
     b.oc_per_chunk = round_up(ceil_div(b.oc_per_chunk, 2), tile_oc);
+  const auto uneven = [&] { return !claimed_evenly(block_count(*plan, grid), threads); };
+  while (uneven() && b.oc_per_chunk > tile_oc) b.oc_per_chunk = round_up(b.oc_per_chunk - tile_oc, tile_oc);
+  while (uneven() && b.rows > 1) --b.rows;
+  while (uneven() && b.cols > ceil_div(widest, 4)) --b.cols;
 }
 
 template <class T>

@@ -112,8 +112,7 @@ def _enter(case: Case, data: Data, truth: Truth, rival: Rival, setup: Setup) -> 
     entry = Entry(rival.name, setup.layout, OK)
     reported = rival.set_threads(setup.threads)
     if reported != setup.threads:
-        detail = f"asked for {setup.threads} threads, reports {reported}"
-        return dataclasses.replace(entry, status=FAILED, detail=detail), None
+        return dataclasses.replace(entry, status=FAILED, detail=_threads(setup, reported)), None
     try:
         start = time.perf_counter()
         ready = rival.prepare(case, data, setup)
@@ -126,6 +125,8 @@ def _enter(case: Case, data: Data, truth: Truth, rival: Rival, setup: Setup) -> 
     except Exception as error_raised:  # a rival that fails is a finding, not the end of the run
         detail = f"{type(error_raised).__name__}: {error_raised}"
         return dataclasses.replace(entry, status=FAILED, detail=detail[:300]), None
+    if ready.given.threads != setup.threads:
+        return dataclasses.replace(entry, status=FAILED, detail=_threads(setup, ready.given.threads)), None
     entry = dataclasses.replace(
         entry,
         given=ready.given,
@@ -138,6 +139,10 @@ def _enter(case: Case, data: Data, truth: Truth, rival: Rival, setup: Setup) -> 
         detail = f"error {error:.3g} roundoffs of sum|x||w|, allowed {TOLERANCE:g}"
         return dataclasses.replace(entry, status=WRONG, detail=detail, error=min(error, 1e308)), None
     return entry, ready
+
+
+def _threads(setup: Setup, reported: int) -> str:
+    return f"asked for {setup.threads} threads, reports {reported}"
 
 
 def _timed(entry: Entry, timing: Timing, cold: float | None) -> Entry:

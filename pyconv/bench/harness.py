@@ -40,7 +40,7 @@ class Method:
     """
 
     samples: int = 240
-    placements: int = 8
+    placements: int = 24
     min_samples: int = 4
     sample_seconds: float = 2.5e-4
     case_seconds: float = 6.0

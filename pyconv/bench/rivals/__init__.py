@@ -13,7 +13,7 @@ from pyconv.bench.rivals.base import Given, Prepared, Rival, Setup, Unsupported
 
 __all__ = ["Given", "Prepared", "Rival", "Setup", "Unsupported", "absence", "find", "names"]
 
-SUBJECTS = ("pyconv-layer", "pyconv-function", "pyconv-medium")
+SUBJECTS = ("pyconv-layer", "pyconv-function", "pyconv-medium", "pyconv-out")
 
 
 def names() -> list[str]:

@@ -52,6 +52,8 @@ class Given:
     layout: str
     weights: str
     note: str = ""
+    threads: int = 0  # as the library reports it; the engine compares it with what was asked for
+    precision: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,15 +71,15 @@ class Prepared:
 class Rival:
     name: str
     prepare: Callable[[Case, Data, Setup], Prepared]
-    set_threads: Callable[[int], int]  # returns the number the library then reports
+    set_threads: Callable[[int], int]  # process-wide; returns the number the library then reports
     requires: tuple[str, ...] = ()
     layouts: tuple[str, ...] = LAYOUTS
 
 
-def weights_given(case: Case, packed: bool) -> str:
-    if not case.is_conv:
-        return NO_WEIGHTS
-    return PACKED if packed else PASSED
+def given(case: Case, layout: str, threads: int, note: str = "", packed: bool = False) -> Given:
+    """The usual statement: every product and every sum in the dtype of the operands."""
+    weights = (PACKED if packed else PASSED) if case.is_conv else NO_WEIGHTS
+    return Given(layout, weights, note, threads, f"{case.dtype} throughout")
 
 
 def symmetric_padding(case: Case) -> Sizes:
@@ -97,5 +99,5 @@ def needs_float32(case: Case) -> None:
 
 
 def as_given(threads: int) -> int:
-    """For libraries that take the thread count with each prepared case."""
+    """For libraries that take the thread count with each case; `Given.threads` is read back from them."""
     return threads

@@ -11,13 +11,12 @@ from pyconv.bench.data import Data
 from pyconv.bench.machine import usable_cpus
 from pyconv.bench.rivals.base import (
     CHANNELS_LAST,
-    Given,
     Prepared,
     Rival,
     Setup,
+    given,
     needs_conv,
     needs_float32,
-    weights_given,
 )
 
 
@@ -52,14 +51,12 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
     x = jax.numpy.asarray(np.moveaxis(data.input, 1, -1) if last else data.input)
     w, b = jax.numpy.asarray(data.weight), None if data.bias is None else jax.numpy.asarray(data.bias)
     convolve(x, w, b).block_until_ready()
-    given = Given(
-        setup.layout, weights_given(case, packed=False), "jitted for this shape, waits for the result"
-    )
+    stated = given(case, setup.layout, usable_cpus(), "jitted for this shape, waits for the result")
 
     def to_numpy(y: Any) -> Any:
         return np.moveaxis(np.asarray(y), -1, 1) if last else np.asarray(y)
 
-    return Prepared(lambda: convolve(x, w, b).block_until_ready(), to_numpy, given)
+    return Prepared(lambda: convolve(x, w, b).block_until_ready(), to_numpy, stated)
 
 
 RIVAL = Rival("jax", prepare, set_threads, requires=("jax",))

@@ -11,13 +11,12 @@ from pyconv.bench.cases import Case
 from pyconv.bench.data import Data
 from pyconv.bench.rivals.base import (
     CHANNELS_FIRST,
-    PACKED,
-    Given,
     Prepared,
     Rival,
     Setup,
     Unsupported,
     as_given,
+    given,
     needs_conv,
     needs_float32,
 )
@@ -46,8 +45,9 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
         extractor.input("x", x)
         return extractor.extract("y")[1]
 
-    given = Given(CHANNELS_FIRST, PACKED, "float32 storage and arithmetic, Winograd allowed")
-    return Prepared(call, lambda y: np.array(y)[None], given)
+    note = "float32 storage and arithmetic, Winograd allowed"
+    stated = given(case, CHANNELS_FIRST, network.opt.num_threads, note, packed=True)
+    return Prepared(call, lambda y: np.array(y)[None], stated)
 
 
 def _parameters(case: Case) -> str:

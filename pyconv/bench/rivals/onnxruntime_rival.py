@@ -9,13 +9,12 @@ from pyconv.bench.cases import POOLS, Case
 from pyconv.bench.data import Data
 from pyconv.bench.rivals.base import (
     CHANNELS_FIRST,
-    Given,
     Prepared,
     Rival,
     Setup,
     Unsupported,
     as_given,
-    weights_given,
+    given,
 )
 
 
@@ -41,12 +40,10 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
     binding.bind_cpu_input("x", x)
     binding.bind_ortvalue_output("y", ort.OrtValue.ortvalue_from_numpy(output))
     run = session.run_with_iobinding
-    given = Given(
-        CHANNELS_FIRST,
-        weights_given(case, packed=True),
-        "bound input and output, spinning stops with the call",
-    )
-    return Prepared(lambda: run(binding), lambda _: binding.copy_outputs_to_cpu()[0], given, keep=x)
+    threads = session.get_session_options().intra_op_num_threads
+    note = "bound input and output, spinning stops with the call"
+    stated = given(case, CHANNELS_FIRST, threads, note, packed=True)
+    return Prepared(lambda: run(binding), lambda _: binding.copy_outputs_to_cpu()[0], stated, keep=x)
 
 
 RIVAL = Rival("onnxruntime", prepare, as_given, requires=("onnxruntime", "onnx"), layouts=(CHANNELS_FIRST,))

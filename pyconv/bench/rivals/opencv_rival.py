@@ -9,13 +9,12 @@ from pyconv.bench.cases import POOLS, Case
 from pyconv.bench.data import Data
 from pyconv.bench.rivals.base import (
     CHANNELS_FIRST,
-    Given,
     Prepared,
     Rival,
     Setup,
     Unsupported,
+    given,
     needs_float32,
-    weights_given,
 )
 
 
@@ -45,10 +44,9 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
         network.setInput(x)  # without it OpenCV would return the result it already has
         return network.forward()
 
-    given = Given(
-        CHANNELS_FIRST, weights_given(case, packed=True), "input set and output copied in each call"
-    )
-    return Prepared(call, np.asarray, given)
+    note = "input set and output copied in each call"
+    stated = given(case, CHANNELS_FIRST, cv2.getNumThreads(), note, packed=True)
+    return Prepared(call, np.asarray, stated)
 
 
 RIVAL = Rival("opencv", prepare, set_threads, requires=("cv2", "onnx"), layouts=(CHANNELS_FIRST,))

@@ -11,14 +11,13 @@ from pyconv.bench.cases import POOLS, Case
 from pyconv.bench.data import Data
 from pyconv.bench.rivals.base import (
     CHANNELS_FIRST,
-    Given,
     Prepared,
     Rival,
     Setup,
     Unsupported,
     as_given,
+    given,
     needs_float32,
-    weights_given,
 )
 
 
@@ -35,17 +34,13 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
         "INFERENCE_PRECISION_HINT": "f32",  # by default it computes in bfloat16 where the CPU has it
     }
     compiled = core.compile_model(core.read_model(io.BytesIO(onnx_model.build(case, data))), "CPU", config)
-    if compiled.get_property("INFERENCE_NUM_THREADS") != setup.threads:
-        raise Unsupported(f"does not run with {setup.threads} threads")
     request = compiled.create_infer_request()
     x = setup.place(data.input)
     request.set_input_tensor(ov.Tensor(x, shared_memory=True))
-    given = Given(
-        CHANNELS_FIRST,
-        weights_given(case, packed=True),
-        "compiled for latency, float32, input shared, output reused",
-    )
-    return Prepared(request.infer, lambda _: np.array(request.get_output_tensor().data), given, keep=x)
+    threads = compiled.get_property("INFERENCE_NUM_THREADS")
+    note = "compiled for latency, input shared, output reused"
+    stated = given(case, CHANNELS_FIRST, threads, note, packed=True)
+    return Prepared(request.infer, lambda _: np.array(request.get_output_tensor().data), stated, keep=x)
 
 
 RIVAL = Rival("openvino", prepare, as_given, requires=("openvino", "onnx"), layouts=(CHANNELS_FIRST,))

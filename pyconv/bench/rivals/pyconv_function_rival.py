@@ -8,13 +8,12 @@ from pyconv.bench.cases import Case
 from pyconv.bench.data import Data, placed
 from pyconv.bench.rivals.base import (
     NUMPY_ALIGNMENT,
-    Given,
     Prepared,
     Rival,
     Setup,
     Unsupported,
+    given,
     symmetric_padding,
-    weights_given,
 )
 from pyconv.bench.rivals.pyconv_layer_rival import chosen_algorithm, lay_out, padding, set_threads
 
@@ -37,8 +36,8 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
     else:
         args = (x, case.kernel)
     algorithm = chosen_algorithm(case) if case.is_conv else ""
-    given = Given(setup.layout, weights_given(case, packed=False))
-    return Prepared(lambda: function(*args), lambda array: array, given, algorithm)
+    stated = given(case, setup.layout, pyconv.get_num_threads())
+    return Prepared(lambda: function(*args), lambda array: array, stated, algorithm)
 
 
 RIVAL = Rival("pyconv-function", prepare, set_threads, requires=("pyconv._core",))

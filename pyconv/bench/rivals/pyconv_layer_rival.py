@@ -12,11 +12,11 @@ from pyconv.bench.problem_string import format_case
 from pyconv.bench.rivals.base import (
     CHANNELS_LAST,
     NUMPY_ALIGNMENT,
-    PACKED,
     Given,
     Prepared,
     Rival,
     Setup,
+    given,
     needs_conv,
 )
 
@@ -49,27 +49,29 @@ def chosen_algorithm(case: Case) -> str:
     return pyconv.plan(format_case(case)).algorithm
 
 
-def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
+def make_layer(case: Case, data: Data) -> Any:
     import pyconv
 
     needs_conv(case)
-    layer = getattr(pyconv.nn, f"Conv{case.ndim}d")(
-        case.in_ch,
-        case.out_ch,
-        case.kernel,
-        case.stride,
-        padding(case),
-        case.dilation,
-        case.groups,
-        case.bias,
-        dtype=case.dtype,
-    )
+    geometry = (case.kernel, case.stride, padding(case), case.dilation, case.groups)
+    make = getattr(pyconv.nn, f"Conv{case.ndim}d")
+    layer = make(case.in_ch, case.out_ch, *geometry, case.bias, dtype=case.dtype)
     layer.weight = data.weight
     if case.bias:
         layer.bias = data.bias
+    return layer
+
+
+def stated(case: Case, setup: Setup, note: str = "") -> Given:
+    import pyconv
+
+    return given(case, setup.layout, pyconv.get_num_threads(), note, packed=True)
+
+
+def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
+    layer = make_layer(case, data)
     x = lay_out(data.input, setup)
-    given = Given(setup.layout, PACKED)
-    return Prepared(lambda: layer(x), lambda array: array, given, chosen_algorithm(case))
+    return Prepared(lambda: layer(x), lambda array: array, stated(case, setup), chosen_algorithm(case))
 
 
 RIVAL = Rival("pyconv-layer", prepare, set_threads, requires=("pyconv._core",))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextvars
+import dataclasses
 
 from pyconv.bench.cases import Case
 from pyconv.bench.data import Data
 from pyconv.bench.rivals import pyconv_layer_rival
-from pyconv.bench.rivals.base import Given, Prepared, Rival, Setup
+from pyconv.bench.rivals.base import Prepared, Rival, Setup
 
 
 def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
@@ -18,8 +19,9 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
     context.run(pyconv.options(precision="medium").__enter__)
     ready = context.run(pyconv_layer_rival.prepare, case, data, setup)
     run, call = context.run, ready.call
-    given = Given(ready.given.layout, ready.given.weights, 'precision="medium"')
-    return Prepared(lambda: run(call), ready.to_numpy, given, ready.algorithm)
+    precision = 'float32 with precision="medium": Winograd F(4x4) may be chosen'
+    stated = dataclasses.replace(ready.given, precision=precision)
+    return Prepared(lambda: run(call), ready.to_numpy, stated, ready.algorithm)
 
 
 RIVAL = Rival("pyconv-medium", prepare, pyconv_layer_rival.set_threads, requires=("pyconv._core",))

@@ -11,12 +11,11 @@ from pyconv.bench.cases import Case
 from pyconv.bench.data import Data
 from pyconv.bench.rivals.base import (
     CHANNELS_FIRST,
-    PASSED,
-    Given,
     Prepared,
     Rival,
     Setup,
     Unsupported,
+    given,
     needs_conv,
 )
 
@@ -54,7 +53,7 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
                 y[image, oc] = full[0][strided] + (0 if data.bias is None else data.bias[oc])
         return y
 
-    return Prepared(call, lambda y: y, Given(CHANNELS_FIRST, PASSED, 'method="direct"'))
+    return Prepared(call, lambda y: y, given(case, CHANNELS_FIRST, 1, 'method="direct"'))
 
 
 RIVAL = Rival("scipy", prepare, set_threads, requires=("scipy",), layouts=(CHANNELS_FIRST,))

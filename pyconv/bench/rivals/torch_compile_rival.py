@@ -8,11 +8,10 @@ from typing import Any
 from pyconv.bench.cases import Case
 from pyconv.bench.data import Data
 from pyconv.bench.rivals.base import (
-    PACKED,
-    Given,
     Prepared,
     Rival,
     Setup,
+    given,
     needs_conv,
     needs_float32,
     symmetric_padding,
@@ -46,8 +45,9 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
     with inductor.patch(freezing=True):
         compiled = torch.compile(layer.eval())
         compiled(x)
-    given = Given(setup.layout, PACKED, "compiled and frozen for this shape")
-    return Prepared(lambda: compiled(x), lambda tensor: tensor.contiguous().numpy(), given)
+    note = "compiled and frozen for this shape"
+    stated = given(case, setup.layout, torch.get_num_threads(), note, packed=True)
+    return Prepared(lambda: compiled(x), lambda tensor: tensor.contiguous().numpy(), stated)
 
 
 RIVAL = Rival("torch-compile", prepare, set_threads, requires=("torch",))

@@ -10,12 +10,11 @@ from typing import Any
 from pyconv.bench.cases import Case
 from pyconv.bench.data import Data
 from pyconv.bench.rivals.base import (
-    PACKED,
-    Given,
     Prepared,
     Rival,
     Setup,
     Unsupported,
+    given,
     needs_conv,
     needs_float32,
     symmetric_padding,
@@ -41,8 +40,9 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
     convolve = operators._convolution_pointwise.default
     args: tuple[Any, ...] = (x, packed, b, padding, case.stride, case.dilation, case.groups, "none", [], "")
     torch.set_grad_enabled(False)
-    given = Given(setup.layout, PACKED, "mkldnn weights reordered for this shape")
-    return Prepared(lambda: convolve(*args), lambda tensor: tensor.contiguous().numpy(), given)
+    note = "mkldnn weights reordered for this shape"
+    stated = given(case, setup.layout, torch.get_num_threads(), note, packed=True)
+    return Prepared(lambda: convolve(*args), lambda tensor: tensor.contiguous().numpy(), stated)
 
 
 RIVAL = Rival("torch-prepacked", prepare, set_threads, requires=("torch",))

@@ -9,13 +9,12 @@ from pyconv.bench.data import PAGE, Data
 from pyconv.bench.rivals.base import (
     CHANNELS_LAST,
     TENSOR_ALIGNMENT,
-    Given,
     Prepared,
     Rival,
     Setup,
     Unsupported,
+    given,
     symmetric_padding,
-    weights_given,
 )
 
 
@@ -60,9 +59,9 @@ def prepare(case: Case, data: Data, setup: Setup) -> Prepared:
         args = (x, case.kernel, case.stride, padding, case.ceil_mode, case.count_include_pad)
     else:
         args = (x, case.kernel)
-    given = Given(setup.layout, weights_given(case, packed=False), "inference tensors, grad off")
+    stated = given(case, setup.layout, torch.get_num_threads(), "inference tensors, grad off")
     torch.set_grad_enabled(False)
-    return Prepared(lambda: function(*args), lambda tensor: tensor.numpy(), given)
+    return Prepared(lambda: function(*args), lambda tensor: tensor.numpy(), stated)
 
 
 def _name(case: Case) -> str:

@@ -45,11 +45,12 @@ def measure(_: Options, label: str) -> Iterator[Measurement]:
     balances = {}
     for threads in range(1, MOST_THREADS + 1):
         with pyconv.options(num_threads=threads):
-            chunks = pyconv.plan(problem).chunks
-        balances[threads] = balance(chunks, threads)
-    worst = min(balances, key=lambda threads: balances[threads])
+            for layout in ("channels_first", "channels_last"):
+                chunks = pyconv.plan(problem, data_format=layout).chunks
+                balances[layout, threads] = balance(chunks, threads)
+    worst = min(balances, key=lambda key: balances[key])
     mean = sum(balances.values()) / len(balances)
-    detail = f"worst of 1..{MOST_THREADS} threads, at {worst}; mean {mean:.2f}"
+    detail = f"worst of 1..{MOST_THREADS} threads in both layouts, at {worst[1]} {worst[0]}; mean {mean:.2f}"
     yield Measurement(label, balances[worst], "balance", detail)
 
 
