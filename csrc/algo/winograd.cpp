@@ -51,8 +51,8 @@ void choose_block(const ConvPlan& plan, const TileGrid& grid, Blocking* b) {
 }
 
 // Enough chunks for every thread: fewer tiles first, as long as a sweep fills the microkernel, then fewer
-// output channels (which share transformed inputs only within a thread). Where that leaves threads idle at the
-// end: less depth, then narrower sweeps.
+// output channels (which share transformed inputs only within a thread). Where that leaves threads idle at
+// the end: less depth, then narrower sweeps.
 template <class T>
 void cut_for_threads(ConvPlan* plan, const TileGrid& grid) {
   if (plan->request.threads == 1) return;
