@@ -181,3 +181,25 @@ def test_waiting_ends_when_nothing_spins_and_gives_up_on_what_never_stops():
     assert clock.now == pytest.approx(0.04)
     assert not wait_until_quiet(1.0, clock, lambda: getattr(clock, "cpu", 0.0), sleep)
     assert clock.now == pytest.approx(1.05, abs=0.011)
+
+
+def test_what_is_slow_only_after_it_was_moved_is_not_timed():
+    clock, cold = FakeClock(), {"calls": 0}
+
+    def call():
+        cold["calls"] -= 1
+        clock.now += 2e-5 if cold["calls"] < 0 else 1e-4
+
+    def replace(index, names):
+        cold["calls"] = 4
+        return {"A": call}
+
+    timings = interleave({"A": call}, Method(samples=16, placements=4), clock, clock, replace)
+    np.testing.assert_allclose(seconds_of(timings["A"]), 2e-5, rtol=1e-9)
+
+
+def test_few_rounds_are_not_cut_into_placements_of_one_round():
+    clock = FakeClock()
+    call = {"A": clock.contestant("A", 1e-3)}
+    timings = interleave(call, Method(samples=14, placements=24), clock, clock, lambda index, names: call)
+    assert [len(block) for block in timings["A"].blocks] == [4, 4, 6]
