@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BUILD ?= build
 PYTEST_ARGS ?=
-BENCH_ARGS ?= layers pool --threads 1,2 --output docs/performance --markdown docs/performance.md
+RESULTS := benchmarks/results
+BENCH_ARGS ?= layers pool --threads 1,2 --output bench-output
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint cpp-test sanitize asan tsan bench docs wheel dev clean
+.PHONY: help demo test lint cpp-test sanitize asan tsan bench figures gate docs wheel dev clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
@@ -52,6 +53,19 @@ tsan: $(VENV)/.build ## run the C++ tests under the thread sanitizer
 
 bench: $(VENV)/.wheel $(VENV)/.bench ## measure against PyTorch on this machine (BENCH_ARGS=...)
 	@$(PY) -m pyconv bench $(BENCH_ARGS)
+
+figures: $(VENV)/.wheel $(VENV)/.bench ## measure every published figure again (40 minutes) and write README's tables
+	@$(PY) -m pyconv bench layers pool --threads 1,2 --seconds 2 --output $(RESULTS) \
+	    --rivals pyconv-layer,pyconv-function,pyconv-medium,torch,torch-prepacked
+	@$(PY) -m pyconv bench layers --threads 1,2 --seconds 1 --output $(RESULTS) --name engines \
+	    --rivals pyconv-layer,pyconv-out,onnxruntime,openvino
+	@for suite in peak networks overhead memory scaling; do \
+	    $(PY) -m pyconv bench $$suite --seconds 1 --output $(RESULTS); done
+	@$(PY) -m pyconv.bench.readme README.md $(RESULTS)/layers-pool.json
+
+gate: $(VENV)/.wheel $(VENV)/.bench ## measure `quick` and fail where a ratio against PyTorch fell below the committed run's
+	@$(PY) -m pyconv bench quick --rivals pyconv-layer,pyconv-function,torch \
+	    --baseline benchmarks/results/layers-pool.json --output $(BUILD)/gate
 
 docs: $(VENV)/.wheel $(VENV)/.docs ## build the documentation into $(BUILD)/docs, warnings are errors
 	@$(PY) -m sphinx -q -W --keep-going -b html -d $(BUILD)/doctrees docs $(BUILD)/docs

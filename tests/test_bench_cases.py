@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from pyconv.bench import cases
-from pyconv.bench.problem_string import format_case, parse_case
+from pyconv.bench.problem_string import format_case, parse_case, read_table
 from pyconv.bench.shapes import sampler
 
 ROWS = [
@@ -105,3 +105,17 @@ def test_the_set_covers_what_it_promises():
     assert {case.dtype for case in chosen} == {"float32", "float64"}
     assert {1, 8} <= {case.batch for case in chosen if case.is_conv}
     assert {1, 8} <= {case.batch for case in chosen if not case.is_conv}
+
+
+def test_a_csv_of_problem_strings_is_enough(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("problem,count,name\nn8c64h56w56_k64r3s3p1,3,block\nc64h112w112_maxr3s3p1u2,,\n")
+    first, second = read_table(path)
+    assert (format_case(first), first.count, first.name, first.source) == (
+        "n8c64h56w56_k64r3s3p1_f32", 3, "block", "mine.csv",
+    )  # fmt: skip
+    assert (second.op, second.count) == ("max_pool", 1)
+    assert read_table(cases.SHAPES / "extra.csv") == list(cases.read_csv(cases.SHAPES / "extra.csv"))
+    path.write_text("problem\nc64h56w56_k64r3s3p1\nnonsense\n")
+    with pytest.raises(ValueError, match=r"mine\.csv, line 3: cannot read the problem string 'nonsense'"):
+        read_table(path)

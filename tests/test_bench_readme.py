@@ -1,10 +1,11 @@
 """README claims only what the committed run says."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from pyconv.bench import readme, records
+from pyconv.bench import markdown, readme, records
 from pyconv.bench.problem_string import format_case, parse_case
 from pyconv.bench.stats import Ratio
 
@@ -20,6 +21,27 @@ def test_the_speed_section_is_what_the_committed_run_says():
     assert run.complete
     assert not run.faults
     assert text == readme.update(text, run)
+
+
+RUNS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.stem)
+def test_every_published_table_is_what_its_run_says(path):
+    """docs/performance.md shows these tables; each names its date, machine and command."""
+    run = records.load(path)
+    assert run.complete
+    assert path.with_suffix(".md").read_text("utf-8") == markdown.render(run)
+    shown = (ROOT / "docs" / "performance.md").read_text("utf-8")
+    assert f"{{include}} ../benchmarks/results/{path.stem}.md" in shown
+
+
+def test_performance_page_has_no_figure_of_its_own():
+    """Every number of the page comes from an included table; its own text has none to go stale."""
+    assert RUNS
+    text = (ROOT / "docs" / "performance.md").read_text("utf-8")
+    own = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)", "", text, flags=re.DOTALL)
+    assert not re.findall(r"\d+\.\d+|\d+ ?(?:%|x|us|ms|GFLOP)", own)
 
 
 def test_a_changed_figure_is_noticed_and_written_again():

@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+import math
 import re
 
 import pytest
 
 from pyconv.__main__ import main
-from pyconv.bench import compare, engine, markdown, records, rivals, run, sets
+from pyconv.bench import compare, engine, markdown, records, rivals, run, sets, summary
 from pyconv.bench.problem_string import parse_case
 from pyconv.bench.records import CaseResult, Ceilings, Comparison, Entry, Measurement, Run
 from pyconv.bench.report import figures, html
@@ -69,13 +70,17 @@ def test_scores_take_the_mean_the_worst_and_the_faster_engine():
 
 def test_markdown_shows_rows_scores_controls_and_faults():
     measured = run_of(result_of("c64h8w8_k64r3s3", {LAYER_TORCH: 2.5}, seconds=5e-5))
-    measured.measurements += [Measurement("peak", 3.0, "MB", "how"), Measurement("gone", -1.0, "MB", "why")]
+    measured.measurements += [
+        Measurement("peak", 3.0, "MB", "how", at_most=4.0),
+        Measurement("gone", -1.0, "MB", "why"),
+    ]
     measured.faults.append("something absurd")
     text = markdown.render(measured)
     gflops = parse_case("c64h8w8_k64r3s3").flops / 5e-5 / 1e9
     for expected in (
         "| 2.50 [2.48, 2.52] |", f"| {gflops:.1f} | {gflops:.0f} % |", "something absurd", "A/A control",
-        "absent: jax (gone)", "| peak | 3 MB | how |", "| gone | not measured | why |", "50.00 us",
+        "absent: jax (gone)", "| peak | 3 MB | at most 4 | how |", "| gone | not measured |  | why |",
+        "50.00 us",
     ):  # fmt: skip
         assert expected in text
 
@@ -102,8 +107,40 @@ def test_network_totals_count_multiplicities():
         result_of("c8h8w8_k8r1s1", {LAYER_TORCH: 2.0}, seconds=1e-3, count=3),
         result_of("c8h9w9_k8r1s1", {LAYER_TORCH: 2.0}, seconds=2e-3),
     ]
-    totals = markdown.network_totals(run_of(*rows), "pyconv-layer", "torch")
-    assert totals == {("net", 1): (pytest.approx(5e-3), pytest.approx(5e-3), 4)}
+    (total,) = summary.network_totals(run_of(*rows), "pyconv-layer", "torch")
+    assert (total.network, total.threads, total.layers) == ("net", 1, 4)
+    assert (total.ours, total.theirs) == (pytest.approx(5e-3), pytest.approx(5e-3))
+    # Two layers of relative error e, 3/5 and 2/5 of the time: e * sqrt(9 + 4) / 5.
+    error = math.log(1.01 / 0.99) / 2
+    assert total.ratio.high == pytest.approx(math.exp(error * math.sqrt(13) / 5), rel=1e-6)
+    assert total.ratio.low == pytest.approx(1 / total.ratio.high)
+
+
+def test_the_control_says_how_far_it_is_from_one():
+    ratios = (0.98, 1.0, 1.005, 1.02)
+    rows = [result_of("c8h8w8_k8r1s1", {LAYER_TORCH: 1.0}, control=Ratio(v, v, v)) for v in ratios]
+    control = summary.control(rows)
+    assert (control.rows, control.inside) == (4, 2)
+    assert control.worst == pytest.approx(0.02)
+    assert control.mean == pytest.approx((0.98 * 1.0 * 1.005 * 1.02) ** 0.25)
+    assert "2 of 4 rows within 1 %, worst 2.00 %" in str(control)
+    assert str(control) in markdown.render(run_of(*rows))
+    assert summary.control([]) is None
+
+
+def test_what_was_given_and_what_was_not_timed_is_said():
+    row = result_of("c8h8w8_k8r1s1", {LAYER_TORCH: 1.0})
+    entries = [
+        *row.entries,
+        Entry("jax", "nhwc", "wrong", "error 1e6"),
+        Entry("ncnn", "nchw", "ok", given=Given("nchw", "packed once", "a note", 2, "float32 throughout")),
+    ]
+    run = run_of(dataclasses.replace(row, entries=entries))
+    text = markdown.render(run)
+    assert "| jax/nhwc | wrong | error 1e6 | `c8h8w8_k8r1s1` |" in text
+    assert "| ncnn | nchw | packed once | 2 | float32 throughout | a note |" in text
+    run.results.append(run.results[0])
+    assert ("jax/nhwc", "wrong", "error 1e6", "2 rows") in summary.not_timed(run)
 
 
 def test_html_is_self_contained_and_carries_the_run():

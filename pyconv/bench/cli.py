@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pyconv.bench import compare, records
-from pyconv.bench.cases import Case, read_csv
-from pyconv.bench.problem_string import EXAMPLES, parse_case
+from pyconv.bench.cases import Case
+from pyconv.bench.problem_string import EXAMPLES, parse_case, read_table
 from pyconv.bench.rivals import names as rival_names
 from pyconv.bench.rivals.base import LAYOUTS
 from pyconv.bench.suites import Options, find
@@ -42,7 +42,9 @@ def add_arguments(subparsers: Any) -> None:
         "what", nargs="*", metavar="SUITE|PROBLEM", help=f"suites, or problem strings such as {EXAMPLES}"
     )
     parser.add_argument(
-        "--csv", type=Path, help="measure the rows of a CSV in the schema of shapes/all_layers.csv"
+        "--csv",
+        type=Path,
+        help="measure a CSV: problem strings in a column `problem`, or the schema of shapes/",
     )
     parser.add_argument(
         "--model", help="measure the layers of model.onnx or of module:factory (a torch module)"
@@ -64,12 +66,17 @@ def add_arguments(subparsers: Any) -> None:
     parser.add_argument(
         "--output", type=Path, default=Path("bench-output"), help="folder (default %(default)s)"
     )
-    parser.add_argument("--markdown", type=Path, help="write the Markdown report to this file as well")
+    parser.add_argument("--name", default="", help="of the files there (default: the suites)")
     parser.add_argument(
-        "--baseline", type=Path, help="compare with this JSON; a regression makes the command fail"
+        "--baseline",
+        type=Path,
+        help="compare ratios against torch with this JSON; what fell twice makes the command fail",
     )
     parser.add_argument(
         "--compare", type=Path, nargs=2, metavar="JSON", help="compare two runs, measure nothing"
+    )
+    parser.add_argument(
+        "--render", type=Path, metavar="JSON", help="write Markdown, HTML and pictures of a run again"
     )
     parser.set_defaults(run=_run)
 
@@ -79,18 +86,25 @@ def _suite_list() -> str:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from pyconv.bench import run
+    from pyconv.bench import gate, run
 
+    if arguments.render:
+        _write(records.load(arguments.render), arguments.render.with_suffix(""))
+        return 0
     if arguments.compare:
         return _report_changes(*map(records.load, arguments.compare))
     options = _options(arguments)
     finished = run.run(options, "python -m pyconv " + " ".join(sys.argv[1:]))
-    _write(finished, options.stem, arguments.markdown)
+    options.stem.parent.mkdir(parents=True, exist_ok=True)
+    records.save(finished, options.stem.with_suffix(".json"))
+    _write(finished, options.stem)
     for fault in finished.faults:
         print(f"NOT TO BE BELIEVED: {fault}")
     status = 1 if finished.faults else 0
     if arguments.baseline is not None:
-        status |= _report_changes(records.load(arguments.baseline), finished)
+        status |= gate.check(
+            records.load(arguments.baseline), finished, lambda again: run.run(again, ""), options
+        )
     return status if finished.complete else 130
 
 
@@ -99,7 +113,7 @@ def _options(arguments: argparse.Namespace) -> Options:
     suites = [word for word in arguments.what if word in known]
     cases: list[Case] = [parse_case(word) for word in arguments.what if word not in known]
     if arguments.csv is not None:
-        cases += read_csv(arguments.csv)
+        cases += read_table(arguments.csv)
     if arguments.model is not None:
         from pyconv.bench.models import extract
 
@@ -122,18 +136,16 @@ def _options(arguments: argparse.Namespace) -> Options:
         cold=arguments.cold,
         resume=arguments.resume,
         output=arguments.output,
+        name=arguments.name,
     )
 
 
-def _write(finished: records.Run, stem: Path, extra_markdown: Path | None) -> None:
+def _write(finished: records.Run, stem: Path) -> None:
     from pyconv.bench import markdown
     from pyconv.bench.report import figures, html
 
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    records.save(finished, stem.with_suffix(".json"))
     text = markdown.render(finished)
-    for path in filter(None, (stem.with_suffix(".md"), extra_markdown)):
-        path.write_text(text, encoding="utf-8")
+    stem.with_suffix(".md").write_text(text, encoding="utf-8")
     stem.with_suffix(".html").write_text(html.render(finished), encoding="utf-8")
     pictures = figures.write(finished, stem.parent, stem.name)
     print(text if len(finished.results) <= 12 else text.split("## Every row")[0])

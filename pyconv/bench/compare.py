@@ -31,6 +31,10 @@ class Change:
     clear: bool  # outside the noise: past the floor, and the intervals do not touch
 
     @property
+    def key(self) -> Key:
+        return self.problem, self.threads, self.subject, self.rival, self.layout
+
+    @property
     def factor(self) -> float:
         return self.after / self.before
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Sequence
 
-from pyconv.bench import sets
+from pyconv.bench import sets, summary
 from pyconv.bench.quick_table import duration
-from pyconv.bench.records import OK, CaseResult, Run
+from pyconv.bench.records import OK, CaseResult, Measurement, Run
 from pyconv.bench.rivals import SUBJECTS
 from pyconv.bench.stats import Ratio, geometric_mean
 
@@ -26,51 +25,18 @@ def render(run: Run) -> str:
         results = [result for result in run.results if result.threads == threads]
         parts += [f"## Every row, {_count(threads, 'thread')}", _rows(results, run)]
     if run.measurements:
-        rows = [[item.name, _figure(item.value, item.unit), item.detail] for item in run.measurements]
-        parts += ["## Other figures", table(["what", "figure", "how"], rows)]
+        rows = [
+            [item.name, _figure(item.value, item.unit), _limit(item), item.detail]
+            for item in run.measurements
+        ]
+        parts += ["## Other figures", table(["what", "figure", "limit", "how"], rows)]
+    parts += [*_not_timed(run), *_given(run)]
     return "\n\n".join(parts) + "\n"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def control_spread(results: Iterable[CaseResult]) -> tuple[float, float] | None:
-    """Standard deviation and worst distance from 1 of the A/A ratios."""
-    values = [result.control.value for result in results if result.control is not None]
-    if not values:
-        return None
-    return statistics.pstdev(values), max(abs(value - 1) for value in values)
-
-
-def cpu_share(results: Iterable[CaseResult]) -> float | None:
-    """CPU time / wall time of the single-threaded blocks: below 1, other processes ran as well."""
-    shares = [
-        min(1.0, entry.cpu_per_wall)
-        for result in results
-        if result.threads == 1
-        for entry in result.entries
-        if entry.cpu_per_wall is not None
-    ]
-    return statistics.fmean(shares) if shares else None
-
-
-def network_totals(run: Run, subject: str, rival: str) -> dict[tuple[str, int], tuple[float, float, int]]:
-    """(network, threads) -> seconds of all its layers for both, with multiplicities, and how many layers."""
-    totals: dict[tuple[str, int], tuple[float, float, int]] = {}
-    for result in run.results:
-        ours = result.fastest(subject) or result.fastest(SUBJECTS[1])
-        theirs = result.fastest(rival)
-        if not result.network or ours is None or theirs is None:
-            continue
-        mine, other, layers = totals.get((result.network, result.threads), (0.0, 0.0, 0))
-        totals[result.network, result.threads] = (
-            mine + result.count * (ours.seconds or 0.0),
-            other + result.count * (theirs.seconds or 0.0),
-            layers + result.count,
-        )
-    return totals
 
 
 def _head(run: Run) -> str:
@@ -88,11 +54,9 @@ def _head(run: Run) -> str:
             f"- FMA peak of one thread, GFLOP/s ({run.ceilings.isa}): {peaks}; "
             f"read bandwidth {run.ceilings.bandwidth_gbs:.1f} GB/s"
         )
-    if (spread := control_spread(run.results)) is not None:
-        facts.append(
-            f"- A/A control: standard deviation {100 * spread[0]:.2f} %, worst {100 * spread[1]:.2f} %"
-        )
-    if (share := cpu_share(run.results)) is not None:
+    if (control := summary.control(run.results)) is not None:
+        facts.append(f"- A/A control: {control}")
+    if (share := summary.cpu_share(run.results)) is not None:
         facts.append(
             f"- CPU time / wall time of single-threaded blocks: {share:.2f}"
             + ("" if share > BUSY else "; OTHER PROCESSES WERE RUNNING")
@@ -124,14 +88,37 @@ def _targets(run: Run) -> list[str]:
 
 
 def _networks(run: Run) -> list[str]:
-    rows = [
-        [network, str(threads), str(layers), duration(ours), duration(theirs), f"{theirs / ours:.2f}"]
-        for (network, threads), (ours, theirs, layers) in network_totals(run, SUBJECTS[0], "torch").items()
-    ]
     if "networks" not in run.suite.split():
         return []
+    rows = [
+        [
+            total.network,
+            str(total.threads),
+            str(total.layers),
+            duration(total.ours),
+            duration(total.theirs),
+            _ratio(total.ratio),
+        ]
+        for total in summary.network_totals(run, SUBJECTS[0], "torch")
+    ]
     header = ["network", "threads", "layers", "pyconv", "torch", "ratio"]
-    return ["## Networks: all convolutions and poolings, each side's faster layout", table(header, rows)]
+    title = "## Networks: all convolutions and poolings with their multiplicities, each side's faster layout"
+    return [title, table(header, rows)]
+
+
+def _not_timed(run: Run) -> list[str]:
+    rows = summary.not_timed(run)
+    if not rows:
+        return []
+    return ["## Not timed", table(["contestant", "status", "why", "where"], [list(row) for row in rows])]
+
+
+def _given(run: Run) -> list[str]:
+    rows = [list(row) for row in summary.given_statements(run)]
+    if not rows:
+        return []
+    header = ["contestant", "layout", "weights", "threads", "precision", "note"]
+    return ["## What each contestant was given", table(header, rows)]
 
 
 def _rows(results: list[CaseResult], run: Run) -> str:
@@ -142,20 +129,22 @@ def _rows(results: list[CaseResult], run: Run) -> str:
     columns = [(subject, rival, "best") for rival in others for subject in subjects]
     columns += [(subject, "torch", layout) for layout in ("nchw", "nhwc") for subject in subjects[:1]]
     columns = [key for key in columns if any(result.find(*key) for result in results)]
-    header = ["problem", "layer", "algorithm", "time", "GFLOP/s", "of peak"]
+    cold = any(entry.cold_s is not None for result in results for entry in result.entries)
+    header = ["problem", "layer", "algorithm", "time", *["cold"] * cold, "first call", "GFLOP/s", "of peak"]
+    empty = [""] * (len(header) - 1)
     header += [f"{subject.removeprefix('pyconv-')} / {rival} {layout}" for subject, rival, layout in columns]
-    rows = [_row(result, run) + [_ratio(result.find(*key)) for key in columns] for result in results]
+    rows = [_row(result, run, cold) + [_ratio(result.find(*key)) for key in columns] for result in results]
     means = [geometric_mean([r.value for result in results if (r := result.find(*key))]) for key in columns]
-    rows.append(["geometric mean", *[""] * 5, *(f"{mean:.2f}" for mean in means)])
+    rows.append(["geometric mean", *empty, *(f"{mean:.2f}" for mean in means)])
     return table(header, rows)
 
 
-def _row(result: CaseResult, run: Run) -> list[str]:
+def _row(result: CaseResult, run: Run, cold: bool) -> list[str]:
     ours = result.fastest(SUBJECTS[0]) or result.fastest(SUBJECTS[1])
     cells = [f"`{result.problem}`", f"{result.network} {result.name}".strip()]
     if ours is None or ours.seconds is None:
         failed = [f"{e.status}: {e.detail}" for e in result.entries if e.rival in SUBJECTS and e.status != OK]
-        return [*cells, "; ".join(failed) or "not measured", "", "", ""]
+        return [*cells, "; ".join(failed) or "not measured", *[""] * (4 + cold)]
     gflops = result.flops / ours.seconds / 1e9
     peak = run.ceilings.fma_gflops.get(result.dtype) if run.ceilings is not None else None
     share = f"{100 * gflops / peak / result.threads:.0f} %" if peak and result.op == "conv" else ""
@@ -163,6 +152,8 @@ def _row(result: CaseResult, run: Run) -> list[str]:
         *cells,
         f"{ours.algorithm or ours.rival} {ours.layout}",
         duration(ours.seconds),
+        *[duration(ours.cold_s) if ours.cold_s else ""] * cold,
+        duration(ours.first_call_s) if ours.first_call_s else "",
         f"{gflops:.1f}",
         share,
     ]
@@ -174,6 +165,12 @@ def _ratio(ratio: Ratio | None) -> str:
 
 def _figure(value: float, unit: str) -> str:
     return "not measured" if value < 0 else f"{value:.3g} {unit}"
+
+
+def _limit(item: Measurement) -> str:
+    if item.at_most is not None:
+        return f"at most {item.at_most:.3g}"
+    return "" if item.at_least is None else f"at least {item.at_least:.3g}"
 
 
 def _count(number: int, word: str) -> str:

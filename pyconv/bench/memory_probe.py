@@ -1,13 +1,14 @@
 """python -m pyconv.bench.memory_probe pyconv|torch PROBLEM THREADS: bytes that one first call needs.
 
 Prints how far the peak resident size rose during the call, less the output, whose pages the call touches
-first. Runs in a process of its own, because a peak never falls.
+first, and the seconds of the call. Runs in a process of its own, because a peak never falls.
 """
 
 from __future__ import annotations
 
 import math
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from pyconv.bench.problem_string import parse_case
 
 
-def main(who: str, problem: str, threads: int) -> int:
+def main(who: str, problem: str, threads: int) -> tuple[int, float]:
     case = parse_case(problem)
     rng = np.random.default_rng(1)
     x = rng.random(case.input_shape, np.float32)
@@ -27,10 +28,12 @@ def main(who: str, problem: str, threads: int) -> int:
     corner = (slice(1), slice(1), *map(slice, case.kernel))
     function(operands[0][corner], operands[1][corner])  # code and threads are there; no big buffer is
     before = _peak_bytes(reset=True)
+    start = time.perf_counter()
     result = function(*operands, None, case.stride, case.pad_begin, case.dilation, case.groups)
+    seconds = time.perf_counter() - start
     grown = _peak_bytes(reset=False) - before
     assert tuple(result.shape) == case.output_shape
-    return max(0, grown - math.prod(case.output_shape) * case.itemsize)
+    return max(0, grown - math.prod(case.output_shape) * case.itemsize), seconds
 
 
 def _import(who: str, threads: int) -> object:
@@ -63,4 +66,4 @@ def _peak_bytes(reset: bool) -> int:
 
 
 if __name__ == "__main__":
-    print(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    print(*main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import re
+from pathlib import Path
 
-from pyconv.bench.cases import CONV, Case, Sizes
+from pyconv.bench.cases import CONV, Case, Sizes, read_csv
 
 EXAMPLES = "n1c64h56w56_k64r3s3p1u2 or n1c64h112w112_maxr3s3p1u2"
 _POOL_WORDS = {"max": "max_pool", "avg": "avg_pool"}
@@ -55,6 +57,26 @@ def parse_case(text: str) -> Case:
         source="command line",
     )
     return _checked(_with_flags(case, match["flags"], text), text)
+
+
+def read_table(path: Path) -> list[Case]:
+    """Cases of a CSV: either a column `problem` (and optionally network, name, count), or the full schema."""
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or rows[0].get("problem") is None:
+        return list(read_csv(path))
+    cases = []
+    for number, row in enumerate(rows, start=2):
+        try:
+            labels = (row.get("network") or "", row.get("name") or "", int(row.get("count") or 1))
+            cases.append(_labelled(parse_case(row["problem"]), path.name, *labels))
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
+    return cases
+
+
+def _labelled(case: Case, source: str, network: str, name: str, count: int) -> Case:
+    return dataclasses.replace(case, source=source, network=network, name=name, count=count)
 
 
 def format_case(case: Case) -> str:

@@ -10,8 +10,8 @@ import re
 import sys
 from pathlib import Path
 
-from pyconv.bench import records, sets
-from pyconv.bench.markdown import control_spread, table
+from pyconv.bench import records, sets, summary
+from pyconv.bench.markdown import table
 from pyconv.bench.records import Run
 
 _MARKED = re.compile(r"(<!-- speed: (?P<run>\S+) -->\n).*?(<!-- end of speed -->)", re.DOTALL)
@@ -31,8 +31,8 @@ def render(run: Run) -> str:
         for score in sets.scores(run)
     ]
     header = ["layers", "layout", "threads", "rows", "geometric mean", "worst row"]
-    spread = control_spread(run.results)
-    noise = "" if spread is None else f" A/A control: standard deviation {100 * spread[0]:.1f} %."
+    control = summary.control(run.results)
+    noise = "" if control is None else f" A/A control: {control}."
     versions = ", ".join(f"{name} {run.versions[name]}" for name in run.versions if name != "scipy")
     where = f"{run.machine.get('processor', '?')}, {run.machine.get('cpus', '?')} CPUs"
     return (

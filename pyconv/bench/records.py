@@ -99,12 +99,24 @@ class Ceilings:
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """A figure that is not a comparison of calls: memory, scaling, first calls."""
+    """A figure that is not a comparison of calls: memory, balance, first calls. -1: could not be had."""
 
     name: str
     value: float
     unit: str
     detail: str = ""
+    at_most: float | None = None  # what it must keep to; passing it is a fault
+    at_least: float | None = None
+
+    @property
+    def fault(self) -> str | None:
+        if self.value < 0:
+            return None
+        if self.at_most is not None and self.value > self.at_most:
+            return f"{self.name}: {self.value:.4g} {self.unit}, allowed {self.at_most:.4g}"
+        if self.at_least is not None and self.value < self.at_least:
+            return f"{self.name}: {self.value:.4g} {self.unit}, at least {self.at_least:.4g} is asked for"
+        return None
 
 
 @dataclasses.dataclass

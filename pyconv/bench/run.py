@@ -62,6 +62,7 @@ def run(options: Options, command: str) -> Run:
     if record.ceilings is not None:
         for result in record.results:
             record.faults += engine.faults_of(result, record.ceilings)
+    record.faults += filter(None, (item.fault for item in record.measurements))
     return record
 
 

@@ -8,8 +8,8 @@ import importlib.resources
 import json
 import re
 
-from pyconv.bench import sets
-from pyconv.bench.markdown import METHOD, control_spread, cpu_share
+from pyconv.bench import sets, summary
+from pyconv.bench.markdown import METHOD
 from pyconv.bench.records import Run
 
 _FILES = importlib.resources.files("pyconv.bench.report")
@@ -23,7 +23,12 @@ def render(run: Run, before: Run | None = None) -> str:
         "STYLE": _read("style.css"),
         "RUN": _embedded(
             dataclasses.asdict(run)
-            | {"scores": _scores(run), "spread": control_spread(run.results), "share": cpu_share(run.results)}
+            | {
+                "scores": _scores(run),
+                "control": str(summary.control(run.results) or ""),
+                "share": summary.cpu_share(run.results),
+                "given": summary.given_statements(run),
+            }
         ),
         "BEFORE": _embedded(dataclasses.asdict(before) if before is not None else None),
         "SCRIPT": _read("charts.js") + _read("report.js"),

@@ -67,7 +67,7 @@ function drawFacts() {
   if (ceilings) facts.push(`FMA peak of a thread (${ceilings.isa}): `
     + Object.entries(ceilings.fma_gflops).map(([dtype, value]) => `${dtype} ${value.toFixed(0)} GFLOP/s`).join(", ")
     + `, read bandwidth ${ceilings.bandwidth_gbs.toFixed(0)} GB/s`);
-  if (run.spread) facts.push(`A/A control: standard deviation ${(100 * run.spread[0]).toFixed(2)} %, worst ${(100 * run.spread[1]).toFixed(2)} %`);
+  if (run.control) facts.push(`A/A control: ${run.control}`);
   if (run.share) facts.push(`CPU time / wall time of single-threaded blocks: ${run.share.toFixed(2)}${run.share > 0.95 ? "" : "; other processes were running"}`);
   for (const [rival, reason] of Object.entries(run.absent)) facts.push(`absent: ${rival} (${reason})`);
   if (!run.complete) facts.push("interrupted: incomplete");

@@ -31,11 +31,12 @@ class Options:
     cold: bool = False
     resume: bool = False  # go on where an interrupted run with the same output stopped
     output: Path = Path("bench-output")
+    name: str = ""
 
     @property
     def stem(self) -> Path:
         """Where the report goes, without its suffix."""
-        return self.output / "-".join(self.suites)
+        return self.output / (self.name or "-".join(self.suites))
 
 
 @dataclasses.dataclass(frozen=True)
