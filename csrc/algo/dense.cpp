@@ -94,27 +94,12 @@ void TileSweep<T>::run_oc_vectors(Index pixels, Index oc) {
   }
 }
 
-// Rows [begin, end) of what the next tile of pixels will read, where it lies: a few lines of each channel,
-// pages apart, which the hardware does not fetch ahead.
-template <class T>
-void TileSweep<T>::ask_ahead(Index pixels, Index begin, Index end) const {
-  constexpr Index kLine = 64 / static_cast<Index>(sizeof(T));
-  for (Index row = begin; row < end; ++row) {
-    const T* next = args.act + pixels + row * args.act_stride;
-    for (Index i = 0; i < pixels; i += kLine) __builtin_prefetch(next + i);
-    __builtin_prefetch(next + pixels - 1);
-  }
-}
-
 template <class T>
 void TileSweep<T>::run_pixel_vectors(Index pixels, Index oc) {
-  const Index vectors = ceil_div(pixels, kernels->lanes), tiles = ceil_div(oc, tile_oc);
-  const Index rows = plan->blocking.in_place ? plan->request.problem.in_ch_per_group() : 0;
+  const TileSet<T>& tiles = kernels->tiles(plan->blocking.kind);
+  const Index vectors = ceil_div(pixels, kernels->lanes);
   args.n_valid = pixels;
-  for (Index i = 0; i < tiles; ++i, oc -= tile_oc, next_tile()) {
-    ask_ahead(pixels, i * rows / tiles, (i + 1) * rows / tiles);
-    kernels->pixel_vector.tile[min_of(oc, tile_oc)][vectors](args);
-  }
+  for (; oc > 0; oc -= tile_oc, next_tile()) tiles.tile[min_of(oc, tile_oc)][vectors](args);
 }
 
 template <class T>

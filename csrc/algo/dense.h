@@ -49,7 +49,6 @@ struct TileSweep {
  private:
   void place(const Chunk& chunk, Index oh, Index ow, Index oc0);
   void run_oc_vectors(Index pixels, Index oc);
-  void ask_ahead(Index pixels, Index begin, Index end) const;
   void run_pixel_vectors(Index pixels, Index oc);
   void next_tile();
 };

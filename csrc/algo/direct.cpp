@@ -56,7 +56,7 @@ BandLayout band_layout(const ConvPlan& plan) {
   }
   const Index cols = band_cols(p, b.cols), row_step = band_row_step(p, b);
   const Index rows = band_rows(p, b.rows, row_step);
-  if (b.kind == TileKind::kOcVector)
+  if (channels_inner(b.kind))
     return {b.pitch, 1, cols * b.pitch, rows * cols * b.pitch, b.pitch * p.stride[kW], cols, row_step, 1, 0};
   const Index row = p.in_ch_per_group() * b.pitch;
   return {1, b.pitch, row, rows * row, 1, cols, row_step, p.stride[kW], ceil_div(cols, p.stride[kW])};
@@ -76,8 +76,8 @@ struct Runs {
 Runs runs_of(const ConvPlan& plan, const BandLayout& layout) {
   const ConvProblem& p = plan.request.problem;
   const Chains chains = chains_of(p);
-  const bool fused_row = plan.blocking.kind == TileKind::kOcVector && chains.count == 1 &&
-                         p.dilation[kW] == 1 && layout.pixel == p.in_ch_per_group();
+  const bool fused_row = channels_inner(plan.blocking.kind) && chains.count == 1 && p.dilation[kW] == 1 &&
+                         layout.pixel == p.in_ch_per_group();
   Runs runs;
   runs.length = fused_row ? p.kernel[kW] * chains.block : chains.block;
   runs.last_length = fused_row ? runs.length : chains.last_block;
@@ -157,7 +157,7 @@ void pack_band(const ConvPlan& plan, const BandLayout& layout, const DenseKernel
   const Index first_w = chunk.col0 * p.stride[kW] - p.pad_begin[kW];
   const Index rows = band_rows(p, chunk.rows, layout.row_step), cols = band_cols(p, chunk.cols);
   const RowOrder order =
-      plan.blocking.kind == TileKind::kOcVector ? RowOrder::kChannelsInner : RowOrder::kPixelsInner;
+      channels_inner(plan.blocking.kind) ? RowOrder::kChannelsInner : RowOrder::kPixelsInner;
   for (Index kd = 0; kd < p.kernel[kD]; ++kd) {
     const Index d = chunk.od * p.stride[kD] - p.pad_begin[kD] + kd * p.dilation[kD];
     for (Index r = 0; r < rows; ++r)
@@ -212,8 +212,7 @@ class DirectRun {
   void prepare(TileArgs<T>* args) const {
     const ConvProblem& p = plan_.request.problem;
     const Chains chains = chains_of(p);
-    args->act_stride =
-        plan_.blocking.kind == TileKind::kOcVector ? layout_.pixel * p.stride[kW] : layout_.channel;
+    args->act_stride = channels_inner(plan_.blocking.kind) ? layout_.pixel * p.stride[kW] : layout_.channel;
     args->run_length = runs_.length;
     args->last_run_length = runs_.last_length;
     args->chains = chains.count;
@@ -246,8 +245,8 @@ class DirectRun {
     const ConvProblem& p = plan_.request.problem;
     const bool oc_vector = plan_.blocking.kind == TileKind::kOcVector;
     const Index unit = oc_vector ? kPixelUnit : kernels_.lanes;
-    const Index most =
-        oc_vector ? kernels_.oc_vector.max_rows / kPixelUnit : kernels_.pixel_vector.max_vectors;
+    const Index most = oc_vector ? kernels_.oc_vector.max_rows / kPixelUnit
+                                 : kernels_.tiles(plan_.blocking.kind).widest(min_of(oc, sweep.tile_oc));
     const EvenSplit split(ceil_div(chunk.cols, unit), most);
     for (Index r = 0; r < chunk.rows; ++r)
       for (Index i = 0, c = 0; i < split.pieces; c += split.size(i) * unit, ++i) {
@@ -273,8 +272,14 @@ class DirectRun {
 // Vectors of pixels where the input runs along rows and rows nearly fill their vectors: nothing is
 // transposed. Vectors of output channels elsewhere, where there are channels enough. Measured on Zen 4 (3x3
 // 64@56 NCHW, GFLOP/s of 116): 14-lane tail (AVX-512) 97 against 101-107; no tail (AVX2) 96 against 86.
-TileKind choose_kind(const Request& r, Index lanes) {
+template <class T>
+TileKind choose_kind(const Request& r, const DenseKernels<T>& kernels) {
   const ConvProblem& p = r.problem;
+  const Index lanes = kernels.lanes;
+  // Few output channels: vectors of them would be nearly empty. Read once, pixels are transposed on the way.
+  if (r.in.channel == 1 && p.taps() == 1 && p.in_ch_per_group() >= lanes &&
+      p.out_ch_per_group() <= kernels.transposed.max_rows && p.out[kW] >= lanes)
+    return TileKind::kTransposed;
   const Index vectors = round_up(p.out[kW], lanes);
   const bool full_rows = 100 * vectors <= 107 * p.out[kW];
   if (r.in.channel != 1 && full_rows) return TileKind::kPixelVector;
@@ -297,7 +302,7 @@ bool reads_in_place(const Request& r, TileKind kind) {
       r.in.spatial[kW] * r.problem.stride[kW] * static_cast<Index>(element_bytes(r.problem));
   if (kind == TileKind::kOcVector && pixel_bytes % 4096 == 0 && r.problem.out[kW] > 1) return false;
   if (kind == TileKind::kPixelVector && r.problem.out_ch_per_group() >= kPanelChannels) return false;
-  return kind == TileKind::kOcVector ? r.in.channel == 1 : r.in.spatial[kW] == 1 && r.problem.stride[kW] == 1;
+  return channels_inner(kind) ? r.in.channel == 1 : r.in.spatial[kW] == 1 && r.problem.stride[kW] == 1;
 }
 
 // Elements between packed neighbours. Pixels whose distance is a multiple of 1 KB fall into few L1 sets (14
@@ -305,13 +310,13 @@ bool reads_in_place(const Request& r, TileKind kind) {
 Index packed_pitch(const ConvProblem& p, TileKind kind, Index out_cols) {
   const Index element = static_cast<Index>(element_bytes(p));
   const Index natural =
-      kind == TileKind::kOcVector ? p.in_ch_per_group() : round_up(band_cols(p, out_cols), p.stride[kW]);
+      channels_inner(kind) ? p.in_ch_per_group() : round_up(band_cols(p, out_cols), p.stride[kW]);
   return natural * element % 1024 == 0 ? natural + 64 / element : natural;
 }
 
 double band_bytes(const ConvProblem& p, const Blocking& b) {
   const double pitch = static_cast<double>(packed_pitch(p, b.kind, b.cols));
-  const Index lines = b.kind == TileKind::kOcVector ? band_cols(p, b.cols) : p.in_ch_per_group();
+  const Index lines = channels_inner(b.kind) ? band_cols(p, b.cols) : p.in_ch_per_group();
   return static_cast<double>(p.kernel[kD]) * static_cast<double>(band_rows(p, b.rows, band_row_step(p, b))) *
          static_cast<double>(lines) * pitch * static_cast<double>(element_bytes(p));
 }
@@ -358,13 +363,14 @@ ConvPlan plan_direct(const Request& request) {
   const ConvProblem& p = plan.request.problem;
   const DenseKernels<T>& kernels = dense_kernels<T>(*request.table);
   Blocking& b = plan.blocking;
-  b.kind = choose_kind(plan.request, kernels.lanes);
+  b.kind = choose_kind(plan.request, kernels);
   b.in_place = reads_in_place(plan.request, b.kind);
   const bool oc_vector = b.kind == TileKind::kOcVector;
-  const Index tile_cols =
-      oc_vector ? kernels.oc_vector.max_rows : kernels.pixel_vector.max_vectors * kernels.lanes;
-  choose_band(p, tile_cols, &b);
   const Index tile_oc = packed_tile_width(p, *request.table, b.kind);
+  const TileSet<T>& tiles = kernels.tiles(b.kind);
+  const Index vectors = b.in_place ? tiles.widest(min_of(tile_oc, p.out_ch_per_group())) : tiles.max_vectors;
+  const Index tile_cols = oc_vector ? tiles.max_rows : kernels.lanes * vectors;
+  choose_band(p, tile_cols, &b);
   cut_for_threads(&plan, tile_oc, tile_cols);
   b.pitch = packed_pitch(p, b.kind, b.cols);
   plan.form = oc_vector ? PackedForm::kOcVector : PackedForm::kPixelVector;

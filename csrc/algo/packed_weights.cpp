@@ -90,7 +90,7 @@ void pack_all(const ConvPlan& plan, const T* weight, T* packed) {
 
 Index packed_tile_width(const ConvProblem& p, const KernelTable& table, TileKind kind) {
   const bool f32 = p.dtype == DType::kFloat32;
-  if (kind == TileKind::kPixelVector)
+  if (kind != TileKind::kOcVector)
     return f32 ? table.dense_f32.pixel_vector.max_rows : table.dense_f64.pixel_vector.max_rows;
   return lanes(p, table) *
          (f32 ? table.dense_f32.oc_vector.max_vectors : table.dense_f64.oc_vector.max_vectors);

@@ -211,7 +211,9 @@ py::dict describe(const ConvPlan& plan, const ConvProblem& problem, Precision pr
       py::make_tuple(bound.elementwise ? "elementwise" : "tile", bound.factor, bound.exact_on_integers);
   d["flops"] = problem.flops();
   d["out_size"] = py::make_tuple(problem.out[kD], problem.out[kH], problem.out[kW]);
-  d["tile"] = b.kind == TileKind::kOcVector ? "oc_vector" : "pixel_vector";
+  d["tile"] = b.kind == TileKind::kOcVector      ? "oc_vector"
+              : b.kind == TileKind::kPixelVector ? "pixel_vector"
+                                                 : "transposed";
   d["in_place"] = b.in_place;
   d["band"] = py::make_tuple(b.rows, b.cols, b.oc_per_chunk);
   return d;

@@ -23,6 +23,10 @@ namespace pyconv {
 // Orientation kPixelVector: m = output channels, n = output pixels at unit stride.
 //   broadcast: weights, in order;  vector(k, n) = act[n + k * act_stride + chain * chain_step +
 //   run_offset[run]].
+// Orientation kTransposed: m and n as for kPixelVector, activations as for kOcVector; vectors of pixels are
+// made in registers.
+//   broadcast: weights, in order;  vector(k, n) = act[n * act_stride + chain * chain_step + run_offset[run] +
+//   k].
 // Weights are packed in the order they are read: [chain][run][k][tile's n (or m)]; see algo/packed_weights.h.
 // With run_index, the runs are some of packed_runs: run_index[run] is the number of each in the packing.
 template <class T>
@@ -37,8 +41,9 @@ struct TileArgs : TileOutput<T> {
   Index chains, chain_step;
   const T* weights;
 
-  // A sum too long for one call: with `resume` the totals start from `carry` (contiguous, tile-shaped),
-  // without `finish` they are left there instead of being finished into `out`.
+  // A sum too long for one call: with `resume` the totals start from `carry` (contiguous, tile-shaped; of
+  // kTransposed one vector of the tile after the other), without `finish` they are left there instead of
+  // being finished into `out`.
   T* carry;
   bool resume, finish;
 };
@@ -59,22 +64,38 @@ using PackTapsFn = void (*)(T* dst, Index dst_stride, const T* src, Index src_st
 
 constexpr int kMaxTileRows = 14;
 constexpr int kMaxTileVectors = 4;
+constexpr int kMaxWideVectors = 12;
 
-enum class TileKind : unsigned char { kOcVector, kPixelVector };
+enum class TileKind : unsigned char { kOcVector, kPixelVector, kTransposed };
 
-// tile[rows][vectors]; null where the instruction set has no such tile.
+// Whether neighbouring k of the activations are neighbours in memory, rather than neighbouring pixels.
+constexpr bool channels_inner(TileKind kind) { return kind != TileKind::kPixelVector; }
+
+// tile[rows][vectors]: all up to (max_rows, max_vectors), wider ones of few rows; null where there is none.
 template <class T>
 struct TileSet {
   int max_rows, max_vectors;
-  TileFn<T> tile[kMaxTileRows + 1][kMaxTileVectors + 1];
+  TileFn<T> tile[kMaxTileRows + 1][kMaxWideVectors + 1];
+
+  int widest(Index rows) const {
+    int vectors = max_vectors;
+    while (vectors < kMaxWideVectors && tile[rows][vectors + 1]) ++vectors;
+    return vectors;
+  }
 };
 
 template <class T>
 struct DenseKernels {
   int lanes;
-  TileSet<T> oc_vector, pixel_vector;
+  TileSet<T> oc_vector, pixel_vector, transposed;
   Gather2dFn<T> gather2d;
   PackTapsFn<T> pack_taps;
+
+  const TileSet<T>& tiles(TileKind kind) const {
+    return kind == TileKind::kOcVector      ? oc_vector
+           : kind == TileKind::kPixelVector ? pixel_vector
+                                            : transposed;
+  }
 };
 
 // Machine limits, measured with the same instructions the kernels use. Both return a rate per second.

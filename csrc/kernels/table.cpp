@@ -16,8 +16,10 @@ namespace {
 template <class T>
 constexpr DenseKernels<T> MakeDense() {
   return {kLanes<T>, MakeTileSet<T, TileKind::kOcVector, TileSizes<T>::kOcRows, TileSizes<T>::kOcVectors>(),
-          MakeTileSet<T, TileKind::kPixelVector, TileSizes<T>::kPixelRows, TileSizes<T>::kPixelVectors>(),
-          &Gather2d<T>, &PackTaps<T>};
+          MakeTileSet<T, TileKind::kPixelVector, TileSizes<T>::kPixelRows, kPixelVectors<T>>(),
+          // As many rows as above: both kinds share packed weights.
+          MakeTileSet<T, TileKind::kTransposed, TileSizes<T>::kPixelRows, kMaxWideVectors>(), &Gather2d<T>,
+          &PackTaps<T>};
 }
 
 #if defined(PYCONV_TARGET_BASELINE)

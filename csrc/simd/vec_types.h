@@ -46,6 +46,14 @@ struct IndexListMaker<0, I...> {
 template <int N>
 using MakeIndexList = typename IndexListMaker<N>::type;
 
+// Keeps the compiler from seeing how a value came about: from turning "base + m * stride" into one register
+// per m.
+template <class P>
+PYCONV_INLINE P Opaque(P p) {
+  asm("" : "+r"(p));
+  return p;
+}
+
 }  // namespace
 }  // namespace PYCONV_TARGET_NS
 }  // namespace pyconv

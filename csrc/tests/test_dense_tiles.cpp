@@ -33,6 +33,7 @@ constexpr TileCase kCases[] = {
     {2, 6, 6, 1, true, true, true, true, 0, 0.5},
     {2, 3, 2, 3, false, false, false, false, -kInf, kInf},
     {1, 3, 3, 1, false, false, true, false, -kInf, kInf},
+    {2, 37, 21, 2, true, false, false, true, -kInf, kInf},
 };
 
 template <class T>
@@ -43,6 +44,10 @@ struct TileShape {
   bool fused;
   Index width() const { return static_cast<Index>(vectors) * lanes; }
   Index packed_per_k() const { return kind == TileKind::kOcVector ? width() : rows; }
+  Index carry_at(Index m, Index n) const {
+    if (kind != TileKind::kTransposed) return m * width() + n;
+    return n / lanes * lanes * rows + m * lanes + n % lanes;
+  }
   Index biases(Index n_valid) const { return kind == TileKind::kOcVector ? n_valid : rows; }
 };
 
@@ -57,7 +62,7 @@ T multiply_add(T a, T b, T c, bool fused) {
 // The contract of TileArgs, written as the sum it describes: element (m, n) before bias.
 template <class T>
 T expected_sum(const TileShape<T>& shape, const TileArgs<T>& args, Index m, Index n) {
-  T total = args.resume ? args.carry[m * shape.width() + n] : T(0);
+  T total = args.resume ? args.carry[shape.carry_at(m, n)] : T(0);
   const T* weights = args.weights;
   for (Index chain = 0; chain < args.chains; ++chain) {
     const Index length = chain + 1 == args.chains ? args.last_run_length : args.run_length;
@@ -69,7 +74,9 @@ T expected_sum(const TileShape<T>& shape, const TileArgs<T>& args, Index m, Inde
                                      shape.packed_per_k();
       for (Index k = 0; k < length; ++k, weights += shape.packed_per_k()) {
         const bool by_channel = shape.kind == TileKind::kOcVector;
-        const T a = by_channel ? act[m * args.act_stride + k] : act[n + k * args.act_stride];
+        const Index pixel = by_channel ? m : n;
+        const T a =
+            channels_inner(shape.kind) ? act[pixel * args.act_stride + k] : act[pixel + k * args.act_stride];
         sum = multiply_add(a, weights[by_channel ? n : m], sum, shape.fused);
       }
     }
@@ -102,7 +109,7 @@ class TileCheck {
         n_stride_(store == Store::kRows      ? 1
                   : store == Store::kColumns ? shape.rows + 2
                                              : 2 * shape.rows + 1),
-        k_stride_(shape.kind == TileKind::kOcVector ? 13 : n_valid + 1),
+        k_stride_(channels_inner(shape.kind) ? 13 : n_valid + 1),
         act_(act_count(), guard),
         weights_((test.chains - 1) * test.runs * test.run_length * shape.packed_per_k() +
                      test.runs * test.last_run_length * shape.packed_per_k(),
@@ -133,7 +140,7 @@ class TileCheck {
     shape_.run(args);
     for (Index m = 0; m < shape_.rows; ++m) {
       for (Index n = 0; n < n_valid_; ++n) {
-        T& actual = test_.finish ? out_[m * m_stride_ + n * n_stride_] : carry_[m * shape_.width() + n];
+        T& actual = test_.finish ? out_[m * m_stride_ + n * n_stride_] : carry_[shape_.carry_at(m, n)];
         if (!same_bits(actual, expected[m * n_valid_ + n]))
           return concat("element (", m, ", ", n, "): ", actual, " instead of ", expected[m * n_valid_ + n]);
         actual = std::numeric_limits<T>::quiet_NaN();
@@ -164,9 +171,10 @@ class TileCheck {
         (test_.chains > 1 ? max_of(test_.run_length, test_.last_run_length) : test_.last_run_length) - 1;
     const Index last = (test_.chains - 1) * kChainStep + run_offset(test_.runs - 1);
     return last + 1 +
-           (shape_.kind == TileKind::kOcVector ? (shape_.rows - 1) * k_stride_ + last_k
-                                               : n_valid_ - 1 + last_k * k_stride_);
+           (channels_inner(shape_.kind) ? (pixels() - 1) * k_stride_ + last_k
+                                        : pixels() - 1 + last_k * k_stride_);
   }
+  Index pixels() const { return shape_.kind == TileKind::kOcVector ? shape_.rows : n_valid_; }
   Index out_count() const { return (shape_.rows - 1) * m_stride_ + (n_valid_ - 1) * n_stride_ + 1; }
   TileArgs<T> arguments() {
     TileArgs<T> args{};
@@ -224,13 +232,13 @@ void check_tile(const TileShape<T>& shape) {
 template <class T>
 void check_tiles(const KernelTable& table) {
   const DenseKernels<T>& dense = dense_kernels<T>(table);
-  for (TileKind kind : {TileKind::kOcVector, TileKind::kPixelVector}) {
-    const TileSet<T>& set = kind == TileKind::kOcVector ? dense.oc_vector : dense.pixel_vector;
+  for (TileKind kind : {TileKind::kOcVector, TileKind::kPixelVector, TileKind::kTransposed}) {
+    const TileSet<T>& set = dense.tiles(kind);
     REQUIRE(set.max_rows >= 1);
     REQUIRE(set.max_rows <= kMaxTileRows);
-    REQUIRE(set.max_vectors <= kMaxTileVectors);
+    REQUIRE(set.max_vectors <= kMaxWideVectors);
     for (int rows = 1; rows <= set.max_rows; ++rows) {
-      for (int vectors = 1; vectors <= set.max_vectors; ++vectors) {
+      for (int vectors = 1; vectors <= set.widest(rows); ++vectors) {
         REQUIRE(static_cast<bool>(set.tile[rows][vectors]));
         check_tile<T>({kind, rows, vectors, dense.lanes, set.tile[rows][vectors], table.fused});
       }
