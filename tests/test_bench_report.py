@@ -4,47 +4,19 @@ import dataclasses
 import json
 import math
 import re
+from xml.etree import ElementTree
 
 import pytest
+from bench_runs import LAYER_TORCH, result_of, run_of
 
 from pyconv.__main__ import main
 from pyconv.bench import compare, engine, markdown, records, rivals, run, sets, summary
 from pyconv.bench.problem_string import parse_case
-from pyconv.bench.records import CaseResult, Ceilings, Comparison, Entry, Measurement, Run
+from pyconv.bench.records import Entry, Measurement
 from pyconv.bench.report import figures, html
 from pyconv.bench.rivals.base import Given, Prepared, Rival
 from pyconv.bench.stats import Ratio
 from pyconv.bench.suites import Options
-
-
-def result_of(problem, ratios, seconds=1e-3, **labels):
-    """A measured row: `ratios` maps (subject, rival, layout) to how many times faster the subject is."""
-    case = parse_case(problem)
-    contestants = dict.fromkeys(name for subject, rival, _ in ratios for name in (subject, rival))
-    entries = [
-        Entry(name, "nchw", "ok", seconds=seconds, first_call_s=seconds, samples=60) for name in contestants
-    ]
-    comparisons = [
-        Comparison(*key, Ratio(value, 0.99 * value, 1.01 * value)) for key, value in ratios.items()
-    ]
-    row = CaseResult(
-        problem, "net", "layer", "test", case.op, case.ndim, case.kind, case.dtype, case.batch, 1, 1,
-        case.flops, case.flops_without_padding, case.bytes_moved, entries, comparisons, Ratio(1.0, 0.9, 1.1),
-    )  # fmt: skip
-    return dataclasses.replace(row, **labels)
-
-
-def run_of(*results, suite="layers"):
-    made = Run(
-        suite, "python -m pyconv bench", "2026-01-02", {"processor": "P"}, {"numpy": "2"}, {"jax": "gone"}, {}
-    )
-    made.ceilings = Ceilings({"float32": 100.0, "float64": 50.0}, 20.0, "avx2")
-    made.results += results
-    made.complete = True
-    return made
-
-
-LAYER_TORCH = ("pyconv-layer", "torch", "best")
 
 
 def test_scores_take_the_mean_the_worst_and_the_faster_engine():
@@ -247,11 +219,21 @@ def test_an_interrupted_run_keeps_what_it_has_and_can_go_on(monkeypatch, tmp_pat
 def test_figures_are_written_for_what_was_measured(tmp_path):
     pytest.importorskip("matplotlib")
     measured = run_of(
-        result_of("c8h8w8_k8r1s1", {LAYER_TORCH: 2.0}), result_of("c8h9w9_k8r3s3", {LAYER_TORCH: 0.5})
+        result_of("c8h8w8_k8r1s1", {LAYER_TORCH: 2.0}),
+        result_of("c8h9w9_k8r3s3", {LAYER_TORCH: 0.5}),
+        *(
+            result_of(f"n{n}c8h9w9_k8r3s3", {LAYER_TORCH: 1.0}, network="scaling: batch", name=str(n))
+            for n in (1, 2)
+        ),
+        suite="layers networks overhead",
     )
+    measured.measurements += [Measurement("pyconv: a", 1.0, "MB"), Measurement("torch: a", 9.0, "MB")]
     written = figures.write(measured, tmp_path, "run")
     assert [path.name for path in written] == [
-        "run-ratios.svg", "run-ratios.png", "run-roofline.svg", "run-roofline.png",
-    ]  # fmt: skip
+        f"run-{name}.{suffix}" for name in figures.FIGURES for suffix in ("svg", "png")
+    ]
     assert all(path.stat().st_size > 5000 for path in written)
+    for path in written[::2]:
+        assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    assert "pyconv: a" not in (tmp_path / "run-memory.svg").read_text()
     assert figures.write(run_of(), tmp_path, "empty") == []

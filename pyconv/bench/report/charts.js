@@ -34,6 +34,15 @@ function logTicks(low, high, base, most) {
   return ticks;
 }
 
+// 1, 2 and 5 times powers of ten inside [low, high]; only the powers where there would be more than `most`.
+function niceTicks(low, high, most) {
+  const ticks = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++)
+    for (const step of [1, 2, 5]) ticks.push(step * 10 ** power);
+  const inside = ticks.filter(tick => tick >= low * 0.999 && tick <= high * 1.001);
+  return inside.length <= most ? inside : logTicks(low, high, 10, most);
+}
+
 function short(value) {
   if (value === 0) return "0";
   for (const [scale, unit] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]])
@@ -43,8 +52,8 @@ function short(value) {
 
 function duration(seconds) {
   for (const [scale, unit] of [[1, "s"], [1e-3, "ms"], [1e-6, "µs"]])
-    if (seconds >= scale) return `${(seconds / scale).toPrecision(3)} ${unit}`;
-  return `${(seconds * 1e9).toPrecision(3)} ns`;
+    if (seconds >= scale) return `${+(seconds / scale).toPrecision(3)} ${unit}`;
+  return `${+(seconds * 1e9).toPrecision(3)} ns`;
 }
 
 // items: {label, value, low?, high?, title}. Bars start at 1; left of it means slower.
@@ -74,8 +83,33 @@ function ratioBars(items) {
   return svg;
 }
 
+// items: {label, parts: [{value, className, text}]}: plain bars from zero, those of one item under each other.
+function plainBars(items, names) {
+  const width = 1180, left = 330, right = 110, line = 13, gap = 9, top = 26;
+  const parts = items.flatMap(item => item.parts);
+  // The square root shows both 0.1 MB and 6 GB; the text has the figure.
+  const most = Math.sqrt(Math.max(...parts.map(part => part.value)));
+  const x = value => left + Math.sqrt(Math.max(0, value)) / (most || 1) * (width - left - right);
+  const height = top + items.reduce((sum, item) => sum + item.parts.length * line + gap, 0);
+  const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img" });
+  names.forEach((one, index) => svg.append(element("circle", { cx: left + 6 + 130 * index, cy: 9, r: 4, class: one.className }),
+    text(left + 16 + 130 * index, 13, one.name)));
+  let y = top;
+  for (const item of items) {
+    svg.append(text(left - 8, y + item.parts.length * line / 2 + 4, item.label, { "text-anchor": "end" }));
+    for (const part of item.parts) {
+      const bar = element("g", {}, element("rect", { x: left, y: y + 1, width: Math.max(1, x(part.value) - left), height: line - 3, class: part.className }),
+        text(x(part.value) + 6, y + 10, part.text));
+      svg.append(titled(bar, part.title));
+      y += line;
+    }
+    y += gap;
+  }
+  return svg;
+}
+
 // series: {name, className, line?, points: [{x, y, title}]}; roof: optional points of a guiding line.
-function scatter(series, { xLabel, yLabel, xFormat = short, yFormat = short, roof = null, size = [600, 400] }) {
+function scatter(series, { xLabel, yLabel, xFormat = short, yFormat = short, roof = null, xTicks = null, size = [600, 400] }) {
   const [width, height] = size, left = 62, right = 14, top = 26, bottom = 42;
   const points = series.flatMap(one => one.points).concat(roof || []);
   if (!points.some(point => point.x > 0 && point.y > 0)) return empty("nothing to show");
@@ -86,11 +120,11 @@ function scatter(series, { xLabel, yLabel, xFormat = short, yFormat = short, roo
   const [xLow, xHigh] = range("x"), [yLow, yHigh] = range("y");
   const x = logScale(xLow, xHigh, left, width - right), y = logScale(yLow, yHigh, height - bottom, top);
   const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img" });
-  for (const tick of logTicks(xLow, xHigh, xHigh / xLow > 100 ? 10 : 2, 9)) {
+  for (const tick of (xTicks || niceTicks(xLow, xHigh, 9))) {
     svg.append(element("line", { x1: x(tick), x2: x(tick), y1: top, y2: height - bottom, class: "grid-line" }));
     svg.append(text(x(tick), height - bottom + 15, xFormat(tick), { "text-anchor": "middle", class: "faint" }));
   }
-  for (const tick of logTicks(yLow, yHigh, yHigh / yLow > 100 ? 10 : 2, 8)) {
+  for (const tick of niceTicks(yLow, yHigh, 9)) {
     svg.append(element("line", { x1: left, x2: width - right, y1: y(tick), y2: y(tick), class: "grid-line" }));
     svg.append(text(left - 6, y(tick) + 4, yFormat(tick), { "text-anchor": "end", class: "faint" }));
   }

@@ -3,6 +3,8 @@
 const run = JSON.parse(document.getElementById("run").textContent);
 const NOISE_FLOOR = 0.03;
 const SMALL_FLOPS = 1e6;
+const FUNCTION = "pyconv-function";
+const SWEEP = "scaling: ";
 const filters = ["subject", "rival", "layout", "threads", "dtype", "kind", "search"];
 const tableState = { column: undefined, direction: 1 };
 const $ = id => document.getElementById(id);
@@ -43,8 +45,10 @@ function chosenRows() {
     return String(result.threads) === threads && (!dtype || result.dtype === dtype)
       && (!kind || result.kind === kind) && words.every(word => label.includes(word));
   }).map(result => {
-    const item = result.comparisons.find(one => one.subject === subject && one.rival === rival && one.layout === layout);
-    return { result, ratio: item ? item.ratio : null, ours: fastest(result, subject, layout), theirs: fastest(result, rival, layout) };
+    // A pooling has no layer: there the function takes the layer's place.
+    const ours = result.op === "conv" || fastest(result, subject, layout) ? subject : FUNCTION;
+    const item = result.comparisons.find(one => one.subject === ours && one.rival === rival && one.layout === layout);
+    return { result, ratio: item ? item.ratio : null, ours: fastest(result, ours, layout), theirs: fastest(result, rival, layout) };
   });
 }
 
@@ -62,16 +66,21 @@ function put(id, ...nodes) {
 
 function drawFacts() {
   const ceilings = run.ceilings;
-  const facts = [run.started, run.machine.processor, `${run.machine.cpus} CPUs`, run.machine.caches, run.command,
-    Object.entries(run.versions).map(pair => pair.join(" ")).join(", ")];
-  if (ceilings) facts.push(`FMA peak of a thread (${ceilings.isa}): `
-    + Object.entries(ceilings.fma_gflops).map(([dtype, value]) => `${dtype} ${value.toFixed(0)} GFLOP/s`).join(", ")
-    + `, read bandwidth ${ceilings.bandwidth_gbs.toFixed(0)} GB/s`);
-  if (run.control) facts.push(`A/A control: ${run.control}`);
-  if (run.share) facts.push(`CPU time / wall time of single-threaded blocks: ${run.share.toFixed(2)}${run.share > 0.95 ? "" : "; other processes were running"}`);
-  for (const [rival, reason] of Object.entries(run.absent)) facts.push(`absent: ${rival} (${reason})`);
-  if (!run.complete) facts.push("interrupted: incomplete");
-  $("facts").textContent = facts.filter(Boolean).join(" · ");
+  const facts = [
+    ["measured", run.started.replace("T", " ") + (run.complete ? "" : " (interrupted: incomplete)")],
+    ["machine", `${run.machine.processor}, ${run.machine.cpus} CPUs, ${run.machine.caches}`],
+    ["command", run.command],
+    ["versions", Object.entries(run.versions).map(pair => pair.join(" ")).join(", ")],
+    ["limits of a thread", ceilings && `FMA peak (${ceilings.isa}) `
+      + Object.entries(ceilings.fma_gflops).map(([dtype, value]) => `${dtype} ${value.toFixed(0)} GFLOP/s`).join(", ")
+      + `; read bandwidth ${ceilings.bandwidth_gbs.toFixed(0)} GB/s`],
+    ["A/A control", run.control],
+    ["CPU time / wall time", run.share && `${run.share.toFixed(2)} in single-threaded blocks${run.share > 0.95 ? "" : "; other processes were running"}`],
+    ["absent", Object.entries(run.absent).map(([rival, reason]) => `${rival} (${reason})`).join(", ")],
+  ];
+  for (const [term, text] of facts.filter(fact => fact[1]))
+    $("facts").append(Object.assign(document.createElement("dt"), { textContent: term }),
+      Object.assign(document.createElement("dd"), { textContent: text }));
   if (run.faults.length) {
     const list = document.createElement("ul");
     for (const fault of run.faults) list.append(Object.assign(document.createElement("li"), { textContent: fault }));
@@ -125,17 +134,23 @@ function drawBars(rows) {
 function drawNetworks(rows) {
   const groups = new Map();
   for (const row of rows.filter(one => one.ratio && one.result.network)) {
-    const sums = groups.get(row.result.network) || { ours: 0, theirs: 0, layers: 0 };
+    if (row.result.network.startsWith(SWEEP)) continue;
+    const sums = groups.get(row.result.network) || { ours: 0, theirs: 0, layers: 0, errors: [] };
     sums.ours += row.result.count * row.ours.seconds;
     sums.theirs += row.result.count * row.theirs.seconds;
     sums.layers += row.result.count;
+    sums.errors.push(row.result.count * row.theirs.seconds * Math.log(row.ratio.high / row.ratio.low) / 2);
     groups.set(row.result.network, sums);
   }
-  const items = [...groups].map(([network, sums]) => ({
-    label: `${network} (${sums.layers} measured layer${sums.layers === 1 ? "" : "s"})`, value: sums.theirs / sums.ours,
-    title: `${network}: ${duration(sums.ours)} against ${duration(sums.theirs)}`,
-  })).sort((a, b) => b.value - a.value);
-  put("networks", items.length ? ratioBars(items) : empty("no network in these rows"));
+  // The layers' relative errors, weighted by their share of the time, as independent ones.
+  const items = [...groups].filter(([, sums]) => sums.errors.length > 1).map(([network, sums]) => {
+    const value = sums.theirs / sums.ours, error = Math.exp(Math.hypot(...sums.errors) / sums.theirs);
+    return {
+      label: `${network} (${sums.layers} measured layers)`, value, low: value / error, high: value * error,
+      title: `${network}: ${duration(sums.ours)} against ${duration(sums.theirs)}`,
+    };
+  }).sort((a, b) => b.value - a.value);
+  put("networks", items.length ? ratioBars(items) : empty("no network has two layers in these rows"));
 }
 
 function bothSides(rows, point) {
@@ -170,15 +185,34 @@ function drawSizes(rows) {
 }
 
 function drawScaling(rows) {
-  const sweeps = unique(rows.map(row => row.result.network).filter(network => network.startsWith("scaling: ")));
+  const sweeps = unique(rows.map(row => row.result.network).filter(network => network.startsWith(SWEEP)));
   $("scaling-section").hidden = !sweeps.length;
   put("scaling", ...sweeps.map(sweep => {
     const series = bothSides(rows.filter(row => row.result.network === sweep), (row, entry, label) => ({
       x: Number(row.result.name), y: entry.seconds, title: `${row.result.problem}\n${label}: ${duration(entry.seconds)}`,
     }));
     for (const one of series) one.line = true;
-    return scatter(series, { xLabel: sweep.replace("scaling: ", ""), yLabel: "time of a call", yFormat: duration, size: [400, 280] });
-  }));
+    const xTicks = unique(series.flatMap(one => one.points.map(point => point.x)));
+    return scatter(series, { xLabel: sweep.replace(SWEEP, ""), yLabel: "time of a call", yFormat: duration, xTicks, size: [400, 280] });
+  }), ...drawSpeedups());
+}
+
+// How many times faster a call is with n threads than with one, against its size: one line for each side.
+function drawSpeedups() {
+  const counts = unique(run.results.map(result => result.threads)).sort((a, b) => a - b);
+  const [subject, rival, layout] = ["subject", "rival", "layout"].map(id => $(id).value);
+  const sweeps = run.results.filter(result => result.network.startsWith(SWEEP));
+  const alone = new Map(sweeps.filter(result => result.threads === 1).map(result => [result.problem, result]));
+  return counts.filter(count => count > 1).map(count => {
+    const many = sweeps.filter(result => result.threads === count && alone.has(result.problem));
+    const series = [["ours", subject], ["theirs", rival]].map(([className, who]) => ({
+      name: who, className, points: many.map(result => {
+        const one = fastest(alone.get(result.problem), who, layout), all = fastest(result, who, layout);
+        return one && all && { x: one.seconds, y: one.seconds / all.seconds, title: `${result.problem}\n${who}: ${(one.seconds / all.seconds).toFixed(2)}` };
+      }).filter(Boolean),
+    }));
+    return scatter(series, { xLabel: `time with one thread (speed-up with ${count})`, yLabel: "speed-up", xFormat: duration, size: [400, 280] });
+  });
 }
 
 function plainTable(rows, columns) {
@@ -200,12 +234,31 @@ function drawSmall(rows) {
   put("first", scatter(series, { xLabel: "steady state", yLabel: "first call of a prepared layer", xFormat: duration, yFormat: duration }));
 }
 
+// "who: what" in megabytes: the contestants' bars under each other.
+function drawMemory() {
+  const items = new Map();
+  for (const row of run.measurements.filter(one => one.unit === "MB" && one.value >= 0)) {
+    const [who, what] = row.name.split(/: (.*)/);
+    const part = { value: row.value, className: who === "pyconv" ? "ours" : "theirs", text: row.value < 1000 ? `${short(row.value)} MB` : `${short(row.value / 1000)} GB`, title: `${row.name}\n${row.detail}` };
+    items.set(what, [...items.get(what) || [], part]);
+  }
+  $("memory-section").hidden = !items.size;
+  if (items.size) put("memory", plainBars([...items].map(([label, parts]) => ({ label, parts })),
+    [{ name: "pyconv", className: "ours" }, { name: "torch", className: "theirs" }]));
+}
+
+function drawGiven() {
+  const names = ["contestant", "layout", "weights", "threads", "precision", "note"];
+  put("given", plainTable(run.given, names.map((name, index) => ({ name, of: row => row[index], text: true }))));
+}
+
 function drawOther() {
   $("other-section").hidden = !run.measurements.length;
   put("other", plainTable(run.measurements, [
     { name: "what", of: row => row.name, text: true },
     { name: "figure", of: row => row.value, show: v => v < 0 ? "not measured" : short(v) },
     { name: "unit", of: row => row.unit, text: true },
+    { name: "limit", of: row => row.at_most !== null ? `at most ${short(row.at_most)}` : row.at_least !== null ? `at least ${short(row.at_least)}` : "", text: true },
     { name: "how", of: row => row.detail, text: true },
   ]));
 }
@@ -224,6 +277,8 @@ function drawTable(rows) {
     { name: "weights", of: row => row.ours && row.ours.given && row.ours.given.weights, text: true },
     { name: "time", of: row => row.ours && row.ours.seconds, show: duration },
     { name: "cold", of: row => row.ours && row.ours.cold_s, show: duration },
+    { name: "first call", of: row => row.ours && row.ours.first_call_s, show: duration },
+    { name: "placements", of: row => row.ours && row.ours.placement_spread, show: v => `x${v.toFixed(2)}` },
     { name: "GFLOP/s", of: gflops, show: v => v.toFixed(1) },
     { name: "of peak", of: row => peak(row) && gflops(row) ? gflops(row) / peak(row) : null, show: v => `${(100 * v).toFixed(0)} %` },
     { name: "error", of: row => row.ours && row.ours.error, show: v => v.toFixed(1) },
@@ -283,5 +338,7 @@ prepareFilters();
 drawFacts();
 drawScores();
 drawOther();
+drawMemory();
+drawGiven();
 drawChanges(JSON.parse($("before").textContent));
 draw();
