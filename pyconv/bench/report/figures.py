@@ -175,12 +175,12 @@ def _memory(run: Run, _: list[CaseResult]) -> Any:
     return figure
 
 
-def _scaling(run: Run, _: list[CaseResult]) -> Any:
+def _scaling(run: Run, results: list[CaseResult]) -> Any:
     """Time against batch, channels, image and kernel size: a line for each side and thread count."""
     sweeps = dict.fromkeys(row.network for row in run.results if row.network.startswith(SWEEP))
     if not sweeps:
         return None
-    figure, axes = _figure(3.3 * len(sweeps), 3.4, columns=len(sweeps))
+    figure, _ = _figure(3.3 * len(sweeps), 3.4, columns=len(sweeps))
     counts = sorted({row.threads for row in run.results})
     for one, sweep in zip(figure.axes, sweeps, strict=True):
         for name, colour in ((TORCH, THEIRS), (SUBJECTS[0], OURS)):
