@@ -17,6 +17,8 @@ def test_problem_strings_of_every_kind(capsys):
     ):
         assert main(["explain", "--shape", problem, "--check"]) == 0
         out = capsys.readouterr().out
+        assert main(["explain", problem, "--check"]) == 0
+        assert capsys.readouterr().out == out
         assert "output[0, 0" in out
         assert "pyconv " in out
         assert "TOO FAR" not in out
@@ -58,14 +60,18 @@ def test_help_teaches(capsys):
         main(["explain", "--help"])
     assert caught.value.code == 0
     out = capsys.readouterr().out
-    for word in ("examples:", "--shape n1c2w11_k3s4", "-o page.html", "a problem string reads", "--labels"):
+    for word in ("examples:", "explain n1c2w11_k3s4", "-o page.html", "a problem string reads", "--labels"):
         assert word in out
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "--shape or --input"),
+        ([], "a problem string or --input"),
+        (["n1c2w11_k3s4", "--input", "x.npy"], "not both"),
+        (["n1c2w11_k3s4", "--padding", "1"], "--padding belongs to --input"),
+        (["n1c2w11_k3s4", "--shape", "n1c2w11_k3s4"], "give one problem string"),
+        (["--input", __file__, "--weight", "w.npy"], "no .npy file"),
         (["--input", "absent.npy", "--weight", "w.npy"], "cannot read absent.npy"),
         (["--shape", "n1c2w11_k3s4", "--at", "0,0,99"], "must lie in the output"),
         (["--shape", "n1c2w11_k3s4", "-o", "x.gif"], ".svg"),
@@ -77,3 +83,29 @@ def test_mistakes_are_told_without_a_traceback(arguments, words, capsys):
         main(["explain", *arguments])
     assert caught.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_plan_of_files_is_that_of_the_arrays(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((1, 4, 8, 9)), rng.standard_normal((4, 1, 3, 3))
+    for name, array in {"x": x, "w": w}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    arguments = f"plan --input {tmp_path}/x.npy --weight {tmp_path}/w.npy --padding 1 --stride 2,1 --groups 4"
+    assert main([*arguments.split(), "--padding-mode", "circular", "--threads", "2"]) == 0
+    with pyconv.options(num_threads=2):
+        expected = pyconv.plan(x, w, padding=1, stride=(2, 1), groups=4, padding_mode="circular")
+    assert expected.problem == "n1c4h8w9_k4r3s3p1u2x1g4_f64_circular"
+    assert capsys.readouterr().out == f"{expected}\n"
+    target = tmp_path / "plan.txt"
+    assert main(["plan", "c3w9_k2s3", "--shape", "c3w9_k2s4", "-o", str(target)]) == 0
+    written = target.read_text(encoding="utf-8")
+    assert written == f"{pyconv.plan('c3w9_k2s3')}\n{pyconv.plan('c3w9_k2s4')}\n"
+
+
+def test_without_a_command_the_help_is_shown(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([])
+    assert caught.value.code == 0
+    out = capsys.readouterr().out
+    for command in ("info", "demo", "bench", "explain", "plan"):
+        assert f"python -m pyconv {command}" in out
