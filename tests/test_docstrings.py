@@ -5,6 +5,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,6 +107,21 @@ def test_convolutions_and_poolings_have_formula_shape_rule_source_and_difference
     assert "float64" in text
     kind = "nn" if name.startswith("pyconv.nn") else "nn.functional"
     assert f"torch.{kind}.{name.rpartition('.')[2]}" in found["Differences from PyTorch"]
+
+
+def test_the_api_pages_have_everything_public_and_nothing_else():
+    on_pages, module = set(), ""
+    for page in sorted((Path(__file__).resolve().parent.parent / "docs").glob("api-*.md")):
+        for directive, name in re.findall(
+            r"^\.\. (currentmodule|auto\w+):: (\S+)$", page.read_text("utf-8"), re.MULTILINE
+        ):
+            if directive == "currentmodule":
+                module = name
+            elif directive != "automodule":
+                on_pages.add(name if name.startswith("pyconv.") else f"{module}.{name}")
+    results = {name for name in on_pages if "._explain." in name or "._plan." in name}
+    assert on_pages - results == PUBLIC.keys() | {"pyconv.testing.CASES"}
+    assert {name.rpartition(".")[2] for name in results} >= RESULTS.keys()
 
 
 def test_everything_handed_out_is_documented():

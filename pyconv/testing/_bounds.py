@@ -23,7 +23,7 @@ def error_bound(
     """Return the largest admissible error of every output element of a convolution computed in `dtype`.
 
     The bound comes from the arithmetic, never from a tuned tolerance: a sum of n terms, each product and each
-    addition rounded to nearest, in any order, with or without fused multiply-add, is off by at most [1]_ ::
+    addition rounded to nearest, in any order, with or without fused multiply-add, is off by at most::
 
         gamma * sum |x| |w|    with    gamma = n * u / (1 - n * u)
 
@@ -68,7 +68,7 @@ def error_bound(
 
     References
     ----------
-    .. [1] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., SIAM 2002, section 3.1.
+    N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., SIAM 2002, section 3.1.
 
     Examples
     --------
