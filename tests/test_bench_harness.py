@@ -124,9 +124,19 @@ def test_a_figure_is_over_placements_and_everyone_is_moved_alike():
         assert [len(block) for block in timings[name].blocks] == [4] * 4
         np.testing.assert_allclose([block[0] for block in timings[name].blocks], expected)
     ratio = stats.speedup(timings["A"].blocks, timings["B"].blocks)
-    assert ratio.value == pytest.approx(1.5)
+    assert ratio.value == pytest.approx(2**0.5)
     assert ratio.low == pytest.approx(1.0)  # the interval knows that other placements could have been drawn
     assert ratio.high == pytest.approx(2.0)
+    assert stats.figure(timings["B"].blocks) == pytest.approx(1.5e-3)
+
+
+def test_a_ratio_is_paired_and_takes_the_middle_half():
+    """A burst that slows one placement of both sides, or of one side alone, leaves the ratio where it is."""
+    quiet = [np.full(4, 1e-3)] * 8
+    burst = [9 * quiet[0], *quiet[1:]]
+    assert stats.speedup(burst, [2 * block for block in burst]).value == pytest.approx(2)
+    assert stats.speedup(quiet, [2 * block for block in burst]).value == pytest.approx(2)
+    assert stats.speedup(quiet, [2 * block for block in burst[:3]]).value == pytest.approx(2 * 9 ** (1 / 3))
 
 
 def test_a_slow_contestant_is_moved_only_where_it_takes_part():

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import re
+import signal
 from xml.etree import ElementTree
 
 import pytest
@@ -182,7 +183,8 @@ def test_help_teaches_with_an_example(command, capsys):
     assert f"python -m pyconv {command}" in capsys.readouterr().out
 
 
-def test_an_interrupted_run_keeps_what_it_has_and_can_go_on(monkeypatch, tmp_path):
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_it_has_and_can_go_on(stop, monkeypatch, tmp_path):
     calls, interrupted = [], []
 
     def prepare(case, operands, setup):
@@ -190,7 +192,7 @@ def test_an_interrupted_run_keeps_what_it_has_and_can_go_on(monkeypatch, tmp_pat
             calls.append(case)
         if len(calls) == 3 and not interrupted:
             interrupted.append(case)
-            raise KeyboardInterrupt
+            signal.raise_signal(stop)
         values = engine.make_truth(case, operands).values.astype(case.dtype)
         return Prepared(lambda: values, lambda y: y, Given(setup.layout, "none", threads=setup.threads))
 

@@ -13,7 +13,7 @@ from pyconv.bench.stats import Ratio, geometric_mean
 BUSY = 0.95  # below this share of the CPU the machine was not ours
 METHOD = (
     "Ratios say how many times faster pyconv is (above 1: pyconv ahead): 10th percentiles of interleaved "
-    "blocks (ABBA), averaged over several placements of the arrays in memory, in brackets the 95 % bootstrap "
+    "blocks (ABBA), compared over many placements of the arrays in memory, in brackets the 95 % bootstrap "
     "interval. Every result was checked against float64 before it was timed. GFLOP/s counts the operations "
     "of direct convolution."
 )

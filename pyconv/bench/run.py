@@ -6,7 +6,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,7 +55,7 @@ def run(options: Options, command: str) -> Run:
     measured = {item.name for item in record.measurements}
     steps = [(suite, label) for suite, label in steps if label not in measured]
     total = sum(len(sweep.cases) for sweep in sweeps) + len(steps)
-    with _settings(options), contextlib.suppress(KeyboardInterrupt):
+    with _settings(options), _stoppable(), contextlib.suppress(KeyboardInterrupt):
         with progress(total, record.suite) as step:
             _measure_all(record, options, sweeps, steps, step)
         record.complete = True
@@ -109,6 +111,23 @@ def _finite(measurements: Iterator[Measurement]) -> list[Measurement]:
     return [
         item if item.value == item.value else dataclasses.replace(item, value=-1.0) for item in measurements
     ]
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """A request to terminate (a time limit's, a scheduler's) ends the run as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+from pyconv.bench import rivals
 from pyconv.bench.problem_string import parse_case
 from pyconv.bench.records import CaseResult, Run
 from pyconv.bench.stats import geometric_mean
@@ -70,7 +71,8 @@ def channels(result: CaseResult) -> tuple[int, int]:
     return case.in_ch, case.out_ch
 
 
-_LAYER, _FUNCTION, _MEDIUM, _TORCH = "pyconv-layer", "pyconv-function", "pyconv-medium", ("torch",)
+_LAYER, _FUNCTION, _MEDIUM, _OUT = rivals.SUBJECTS
+_TORCH = ("torch",)
 
 TARGETS = (
     Target("all convolutions, layer", _LAYER, _TORCH, _conv, 2.0, 1.0),
@@ -88,7 +90,9 @@ TARGETS = (
     Target("all convolutions, layer", _LAYER, _TORCH, _conv, 1.5, 0.97, threads=2),
     Target("all convolutions, layer, medium", _MEDIUM, _TORCH, _conv, 1.6, 0.97, threads=2),
     Target("layer against onnxruntime and openvino", _LAYER, ENGINES, _conv, 1.35, 0.9),
+    Target("layer with out= against the engines", _OUT, ENGINES, _conv, 1.35, 0.9),
     Target("layer against onnxruntime and openvino", _LAYER, ENGINES, _conv, 1.35, 0.9, threads=2),
+    Target("layer with out= against the engines", _OUT, ENGINES, _conv, 1.35, 0.9, threads=2),
 )
 
 

@@ -1,8 +1,11 @@
-"""The statistics of one comparison: 10th percentiles, their mean over placements, a bootstrap interval of a
-ratio of two.
+"""The statistics of one comparison: 10th percentiles for each placement of the arrays, how two
+contestants compare over the placements, with a bootstrap interval.
 
-p10 and not the mean of a placement's blocks: on a shared machine the disturbances only ever add time. The
-mean and not the best of the placements: no caller chooses where malloc puts an array.
+p10 and not the mean of a placement's blocks: on a shared machine the disturbances only ever add time. A time
+is the mean over placements, and not the best: no caller chooses where malloc puts an array. A ratio is taken
+placement by placement, which follow each other in time, so that a slow second of the machine meets both
+sides; the middle half of the ratios counts. On the eight noisiest layers of `quick`, three times each, that
+gave the A/A control a standard deviation of 1.0 %; the ratio of the two means gave 1.45 %.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ Blocks = Sequence[NDArray[np.float64]]  # seconds per call, an array for each pl
 
 @dataclasses.dataclass(frozen=True)
 class Ratio:
-    """value = figure(denominator) / figure(numerator); [low, high] holds 95 % of the resampled values."""
+    """How many times faster the subject is; [low, high] holds 95 % of the resampled values."""
 
     value: float
     low: float
@@ -42,19 +45,33 @@ def speedup(subject: Blocks, rival: Blocks, seed: int = 0) -> Ratio:
     if not all(side and all(seconds.size for seconds in side) for side in (subject, rival)):
         raise ValueError(f"both sides need samples; got {_sizes(subject)} and {_sizes(rival)}")
     rng = np.random.default_rng(seed)
-    # The same draw chooses the placements of both sides: they follow each other in time, and so do the
-    # machine's slower and faster minutes.
+    value = _log_ratio(*(np.log([[p10(seconds) for seconds in side]]) for side in (subject, rival)))
+    # The same draw chooses the placements of both sides, or pairs would be lost.
     draw = rng.random((RESAMPLES, max(len(subject), len(rival))))
-    resampled = _resampled(rival, draw, rng) / _resampled(subject, draw, rng)
-    low, high = np.percentile(resampled, (2.5, 97.5))
-    return Ratio(figure(rival) / figure(subject), float(low), float(high))
+    resampled = _log_ratio(*(_resampled(side, draw, rng) for side in (subject, rival)))
+    low, high = np.exp(np.percentile(resampled, (2.5, 97.5)))
+    return Ratio(float(np.exp(value[0])), float(low), float(high))
+
+
+def _log_ratio(subject: NDArray[np.float64], rival: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Over the last axis, the placements; a contestant too slow for all of them cannot be paired."""
+    if subject.shape[1] == rival.shape[1]:
+        return _middle(rival - subject)
+    return _middle(rival) - _middle(subject)
+
+
+def _middle(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of the middle half."""
+    outside = values.shape[1] // 4
+    ordered = np.sort(values, axis=1)
+    return np.asarray(ordered[:, outside : values.shape[1] - outside].mean(axis=1))
 
 
 def _resampled(blocks: Blocks, draw: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """The figure of RESAMPLES draws with replacement, of placements and of the blocks of each."""
-    figures = np.stack([_resampled_p10(seconds, rng) for seconds in blocks], axis=1)
-    chosen = (draw * len(blocks)).astype(np.intp)
-    return np.asarray(np.take_along_axis(figures, chosen, axis=1).mean(axis=1))
+    """Logarithms of p10 in RESAMPLES draws with replacement, of placements and of the blocks of each."""
+    logs = np.log(np.stack([_resampled_p10(seconds, rng) for seconds in blocks], axis=1))
+    chosen = (draw[:, : len(blocks)] * len(blocks)).astype(np.intp)
+    return np.asarray(np.take_along_axis(logs, chosen, axis=1))
 
 
 def _resampled_p10(seconds: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
