@@ -19,11 +19,15 @@ class Convolution:
     arguments: dict
     at: tuple
 
+    def padded(self):
+        mode = NUMPY_MODES[self.arguments["padding_mode"]]
+        return np.pad(self.x, ((0, 0), (0, 0), *self.arguments["padding"]), mode=mode)
+
     def window(self):
         """The padded input under the window and the weights, by slicing: (in_ch / groups, *kernel) each."""
-        groups, mode = self.arguments["groups"], self.arguments["padding_mode"]
+        groups = self.arguments["groups"]
         n, out_ch, *pos = self.at
-        padded = np.pad(self.x, ((0, 0), (0, 0), *self.arguments["padding"]), mode=NUMPY_MODES[mode])
+        padded = self.padded()
         size = self.w.shape[1]
         group = out_ch // (self.w.shape[0] // groups)
         region = [n, slice(group * size, (group + 1) * size)]

@@ -71,15 +71,23 @@ def test_the_shown_digits_are_those_of_the_numbers(problem):
                 assert abs(float(shown) - exact) <= unit([shown]) * 1.0001
 
 
-@settings(max_examples=30)
+@settings(max_examples=50)
 @given(poolings())
-def test_pooling_pictures_parse_and_show_the_value(drawn):
+def test_the_numbers_of_a_pooling_picture_give_its_value(drawn):
     kind, problem = drawn
     e = pyconv.explain_pool(problem.x, **problem.arguments, kind=kind)
     root = parse(e)
-    assert e.value in values(group(root, "value")[0]) or e.value != e.value
-    if kind == "avg":
-        assert values(group(root, "divisor")[0]) == [e.divisor]
+    (result,) = values(group(root, "value")[0])
+    np.testing.assert_equal(result, e.value)
+    (total,) = values(group(root, "channel")[0])
+    if kind == "max":
+        np.testing.assert_equal(total, result)
+        assert result in [t.x for t in e.terms] or result != result
+        return
+    (divisor,) = values(group(root, "divisor")[0])
+    assert divisor == e.divisor
+    assert total == sum(t.x for t in e.terms)
+    assert result == (total / divisor if divisor else 0)
 
 
 @settings(max_examples=30)

@@ -12,6 +12,7 @@ from explain_problems import convolutions, poolings
 from hypothesis import given
 
 import pyconv
+from pyconv.testing import error_bound
 
 functional = torch.nn.functional
 SEED = json.loads(files("pyconv").joinpath("_data", "seed.json").read_text(encoding="utf-8"))
@@ -53,6 +54,24 @@ def test_pyconv_and_torch_are_within_the_bound(problem):
     check = pyconv.explain(problem.x, problem.w, problem.b, **problem.arguments, at=problem.at).check()
     assert {row.library for row in check.rows if not row.note} == {"pyconv", "torch"}, str(check)
     assert check, str(check)
+
+
+@given(convolutions())
+def test_pyconv_and_torch_are_within_error_bound(problem):
+    """The public bound, about the exact value; in fractions, so that the comparison does not round."""
+    e = pyconv.explain(problem.x, problem.w, problem.b, **problem.arguments, at=problem.at)
+    bound = error_bound(problem.x, problem.w, problem.b, **problem.arguments)[problem.at]
+    # value itself was rounded to double precision, once.
+    allowed = Fraction(bound) + Fraction(abs(e.value)) / 2**52
+    name = f"conv{problem.x.ndim - 2}d"
+    with pyconv.options(precision="highest"):
+        ours = getattr(pyconv, name)(problem.x, problem.w, problem.b, **problem.arguments)
+    padded = problem.padded()
+    settings = {key: problem.arguments[key] for key in ("stride", "dilation", "groups")}
+    tensors = [None if a is None else torch.from_numpy(a) for a in (padded, problem.w, problem.b)]
+    theirs = getattr(functional, name)(*tensors, **settings).numpy()
+    for result in (ours, theirs):
+        assert abs(Fraction(float(result[problem.at])) - Fraction(e.value)) <= allowed
 
 
 @given(convolutions(dtypes=(np.int8, np.int64)))

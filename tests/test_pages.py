@@ -24,9 +24,11 @@ PYTHON = [name for name, blocks in PAGES.items() if any(block.kind == "python" f
 # Directives of the documentation's own language, and quotations, which are no code.
 NO_CODE = re.compile(r"text|\{(toctree|include|image|raw|eval-rst)\}.*")
 SHELL = ("console", "sh")
+# What was measured is reported with the command of its day; README's figures stand between two marks.
+RECORD = re.compile(r"CHANGELOG|docs/performance|docs/decisions")
+FIGURES = re.compile(r"<!-- speed: .*?<!-- end of speed -->", re.DOTALL)
 # They measure this machine for minutes, or rewrite README, which tests/test_bench_readme.py tries on a copy.
 NOT_RUN_HERE = (
-    "python benchmarks/direct_share.py",
     "python -P -m pytest benchmarks",
     "python -m pyconv.bench.readme README.md RUN.json",
 )
@@ -41,9 +43,8 @@ def commands():
             for line in block.text.splitlines() if block.kind in SHELL else ():
                 if command := re.sub(r"\s+#.*", "", line.removeprefix("$ ")).strip():
                     yield str(block), command
-        for command in re.findall(
-            r"(?<!`)`(python -[^`]+|python \w[^`]+)`", (pages.ROOT / name).read_text("utf-8")
-        ):
+        prose = "" if RECORD.match(name) else FIGURES.sub("", (pages.ROOT / name).read_text("utf-8"))
+        for command in re.findall(r"(?<!`)`(python -[^`]+|python \w[^`]+)`", prose):
             yield name, " ".join(command.split())
 
 
