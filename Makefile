@@ -11,7 +11,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint cpp-test sanitize asan tsan bench figures gate docs wheel dev clean
+.PHONY: help demo test lint cpp-test sanitize asan tsan bench bench-once figures gate docs wheel dev clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
@@ -53,6 +53,9 @@ tsan: $(VENV)/.build ## run the C++ tests under the thread sanitizer
 
 bench: $(VENV)/.wheel $(VENV)/.bench ## measure against PyTorch on this machine (BENCH_ARGS=...)
 	@$(PY) -m pyconv bench $(BENCH_ARGS)
+
+bench-once: $(VENV)/.wheel $(VENV)/.bench ## run each benchmark once and check its result: what CI does
+	@$(PY) -m pytest benchmarks --benchmark-disable --quiet -p no:cacheprovider
 
 figures: $(VENV)/.wheel $(VENV)/.bench ## measure every published figure again (40 minutes) and write README's tables
 	@$(PY) -m pyconv bench layers pool --threads 1,2 --seconds 2 --output $(RESULTS) \

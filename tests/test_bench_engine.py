@@ -9,13 +9,14 @@ import time
 import numpy as np
 import pytest
 
-from pyconv.bench import data, engine, placement, records, rivals
+from pyconv.bench import data, engine, placement, records, rivals, run
 from pyconv.bench.harness import Method
 from pyconv.bench.problem_string import parse_case
 from pyconv.bench.records import Ceilings, Run
 from pyconv.bench.rivals.base import Given, Prepared, Rival, Unsupported
 from pyconv.bench.rivals.pyconv_layer_rival import lay_out
 from pyconv.bench.rivals.torch_rival import to_tensor
+from pyconv.bench.suites import Options
 
 torch = pytest.importorskip("torch")
 
@@ -241,6 +242,32 @@ def test_every_adapter_is_right_and_states_what_it_was_given(name, text):
     assert entry.given.weights == ("none" if "max" in text else entry.given.weights)
     assert entry.given.weights in ("packed once", "passed every call", "none")
     assert "float32" in entry.given.precision
+
+
+def test_a_starved_row_is_measured_again_and_a_second_time_is_a_fault(result, monkeypatch, tmp_path):
+    def with_entry(**changes):
+        entries = [dataclasses.replace(result.entries[0], **changes), *result.entries[1:]]
+        return dataclasses.replace(result, threads=2, entries=entries)
+
+    starved = with_entry(cpu_per_wall=1.01, placement_spread=50.0)
+    assert engine.starved(starved) == ["pyconv-layer/nchw"]
+    assert engine.starved(dataclasses.replace(starved, threads=1)) == []
+    for fine in (
+        {"cpu_per_wall": 1.9, "placement_spread": 50.0},
+        {"cpu_per_wall": 1.0, "placement_spread": 2.0},
+    ):
+        assert engine.starved(with_entry(**fine)) == []
+    assert any(
+        "got one CPU, twice" in fault for fault in engine.faults_of(starved, Ceilings({}, 1.0, "avx2"))
+    )
+    answers = [starved, with_entry(cpu_per_wall=1.9, placement_spread=1.1)]
+    last = answers[-1]
+    monkeypatch.setattr(engine, "measure", lambda case, conditions: answers.pop(0))
+    options = Options(
+        ("custom",), (parse_case(result.problem),), rivals=("pyconv-layer",), threads=(2,), output=tmp_path
+    )
+    assert run.run(options, "test").results == [last]
+    assert answers == []
 
 
 def test_every_adapter_is_found_and_says_why_it_is_absent():

@@ -143,6 +143,8 @@ def test_a_change_counts_only_beyond_the_noise():
     ]  # fmt: skip
     text = compare.render(changes)
     assert "SLOWER  2.00 -> 1.50" in text
+    size = (2.0 / 1.5 * 2.0 / 1.97 * 2.04 / 2.0 * 3.0 / 2.0) ** 0.25 - 1
+    assert f"typical size {100 * size:.1f} %" in text
     assert "faster  2.00 -> 3.00" in text
     assert "no change beyond" in compare.render(changes[1:3])
     assert "no comparison in common" in compare.render([])

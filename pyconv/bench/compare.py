@@ -60,8 +60,12 @@ def compare(before: Run, after: Run) -> list[Change]:
 def render(changes: list[Change]) -> str:
     if not changes:
         return "the two runs have no comparison in common"
-    mean = geometric_mean([change.factor for change in changes])
-    lines = [f"{len(changes)} comparisons in common, geometric mean of the change {mean:.3f}"]
+    factors = [change.factor for change in changes]
+    size = geometric_mean([max(factor, 1 / factor) for factor in factors]) - 1
+    lines = [
+        f"{len(changes)} comparisons in common, geometric mean of the change {geometric_mean(factors):.3f}, "
+        f"typical size {100 * size:.1f} %"
+    ]
     for change in changes:
         if change.clear:
             word = "SLOWER" if change.is_regression else "faster"

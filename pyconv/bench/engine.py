@@ -21,6 +21,10 @@ COLD_SAMPLES = 10
 # Seconds; what takes longer (a compiler) is not prepared again for each placement.
 LONGEST_PREPARATION = 0.5
 PEAK_SLACK = 1.03  # how far a kernel may seem to pass the FMA peak before the report fails
+# Several threads that kept hardly more than one CPU busy, at speeds this far apart, shared one for a while.
+# (PyTorch with two threads did for one row in 24: 6 ms instead of 0.34, x50 between placements, 1.01 CPUs.)
+STARVED_CPUS = 1.25
+STARVED_SPREAD = 5.0
 CPU_SLACK = 0.15  # by how much CPU time / wall time may pass the thread count
 
 
@@ -216,6 +220,20 @@ def _result(
     )
 
 
+def starved(result: CaseResult) -> list[str]:
+    """Contestants whose threads the system ran one after the other: such a row is no comparison."""
+    if result.threads == 1:
+        return []
+    return [
+        entry.contestant
+        for entry in result.entries
+        if entry.cpu_per_wall is not None
+        and entry.placement_spread is not None
+        and entry.cpu_per_wall < STARVED_CPUS
+        and entry.placement_spread > STARVED_SPREAD
+    ]
+
+
 def winograd_saving(algorithm: str, kernel: tuple[int, ...]) -> float:
     """How many times fewer multiplications a Winograd algorithm needs: 3m / (m + 2) per 3-tap dimension."""
     for tile in (2, 4):
@@ -226,7 +244,10 @@ def winograd_saving(algorithm: str, kernel: tuple[int, ...]) -> float:
 
 def faults_of(result: CaseResult, ceilings: Ceilings) -> list[str]:
     """Reasons not to believe this result."""
-    faults = []
+    faults = [
+        f"{result.problem} {name}: its {result.threads} threads got one CPU, twice"
+        for name in starved(result)
+    ]
     kernel = parse_case(result.problem).kernel
     for entry in result.entries:
         label = f"{result.problem} {entry.contestant}, {result.threads} threads"

@@ -98,7 +98,10 @@ def _measure_all(
     for sweep in sweeps:
         for case in sweep.cases:
             step(case.title or case.kind)
-            record.results.append(engine.measure(case, sweep.conditions))
+            result = engine.measure(case, sweep.conditions)
+            if engine.starved(result):
+                result = engine.measure(case, sweep.conditions)
+            record.results.append(result)
         # The clock may have been lower at the start: ceilings are the best of all readings.
         record.ceilings = machine.best_of(record.ceilings, machine.measure_ceilings(isa, dtypes))
     for suite, label in steps:

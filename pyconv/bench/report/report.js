@@ -306,7 +306,8 @@ function drawChanges(before) {
   }).sort((a, b) => b.clear - a.clear || a.factor - b.factor);
   if (!rows.length) return put("changes", empty("the two runs have no comparison in common"));
   const summary = document.createElement("p");
-  summary.textContent = `${rows.length} comparisons in common, geometric mean of the change ${geometricMean(rows.map(row => row.factor)).toFixed(3)}; `
+  summary.textContent = `${rows.length} comparisons in common, geometric mean of the change ${geometricMean(rows.map(row => row.factor)).toFixed(3)}, `
+    + `typical size ${(100 * (geometricMean(rows.map(row => Math.max(row.factor, 1 / row.factor))) - 1)).toFixed(1)} %; `
     + `${rows.filter(row => row.clear && row.factor < 1).length} slower and ${rows.filter(row => row.clear && row.factor > 1).length} faster beyond the noise floor of ${100 * NOISE_FLOOR} %`;
   const verdict = row => row.clear ? row.factor < 1 ? "slower" : "faster" : "noise";
   return put("changes", summary, plainTable(rows, [
