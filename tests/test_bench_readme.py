@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
-from pyconv.bench import markdown, readme, records
+from pyconv.bench import markdown, readme, records, sets
 from pyconv.bench.problem_string import format_case, parse_case
+from pyconv.bench.report import chart
 from pyconv.bench.stats import Ratio
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +23,22 @@ def test_the_speed_section_is_what_the_committed_run_says():
     assert run.complete
     assert not run.faults
     assert text == readme.update(text, run)
+    drawn = (ROOT / run_file).with_suffix(".svg")
+    assert f"]({drawn.relative_to(ROOT).as_posix()})" in text
+    assert drawn.read_text("utf-8") == chart.draw(run)
+
+
+def test_the_chart_has_a_bar_and_a_number_for_each_set():
+    text = (ROOT / "README.md").read_text("utf-8")
+    run = records.load(ROOT / readme.named_run(text))
+    root = ElementTree.fromstring(chart.draw(run))
+    texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    for score in sets.scores(run):
+        assert f"{score.mean:.2f}x" in texts
+        assert any(line.startswith(score.target.title) for line in texts)
+    roles = [element.get("class") for element in root.iter("{http://www.w3.org/2000/svg}rect")]
+    assert roles.count("pyx-output") == sum(score.mean >= 1 for score in sets.scores(run))
+    assert roles.count("pyx-lost") == sum(score.mean < 1 for score in sets.scores(run))
 
 
 RUNS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))

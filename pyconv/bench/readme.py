@@ -1,7 +1,7 @@
 """README's speed section, written from a committed run: python -m pyconv.bench.readme README.md RUN.json
 
-The text between the two markers is generated; a test compares it with the run it names, so that README cannot
-claim what was not measured.
+The text between the two markers is generated, and the chart beside the run, RUN.svg; a test compares both
+with the run, so that README cannot claim what was not measured.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from pyconv.bench import records, sets, summary
 from pyconv.bench.markdown import table
 from pyconv.bench.records import Run
+from pyconv.bench.report import chart
 
 _MARKED = re.compile(r"(<!-- speed: (?P<run>\S+) -->\n).*?(<!-- end of speed -->)", re.DOTALL)
 
@@ -47,7 +48,13 @@ def update(text: str, run: Run) -> str:
     """`text` with its marked section written again."""
     if _MARKED.search(text) is None:
         raise ValueError("there is no section between '<!-- speed: RUN.json -->' and '<!-- end of speed -->'")
-    return _MARKED.sub(lambda match: match[1] + render(run) + match[3], text)
+
+    def section(match: re.Match[str]) -> str:
+        chart_file = Path(match["run"]).with_suffix(".svg").as_posix()
+        alt = "A bar for each set of layers: how many times faster pyconv is; the table has the numbers"
+        return f"{match[1]}![{alt}]({chart_file})\n\n{render(run)}{match[3]}"
+
+    return _MARKED.sub(section, text)
 
 
 def named_run(text: str) -> str | None:
@@ -58,4 +65,6 @@ def named_run(text: str) -> str | None:
 
 if __name__ == "__main__":
     document, run_file = map(Path, sys.argv[1:])
-    document.write_text(update(document.read_text("utf-8"), records.load(run_file)), "utf-8")
+    published = records.load(run_file)
+    document.write_text(update(document.read_text("utf-8"), published), "utf-8")
+    run_file.with_suffix(".svg").write_text(chart.draw(published), "utf-8")
