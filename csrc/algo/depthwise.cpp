@@ -65,6 +65,13 @@ void choose_tile(const ConvProblem& p, Index lanes, Index register_cols, Blockin
       b->cols = min_of(p.out[kW], 2 * b->cols);
   };
   if (b->kind == TileKind::kPixelVector) widen();
+  if (b->in_place && p.kernel[kD] == 1 && p.dilation == spatial_of(1)) {
+    // Whole rows where the lines of one window stay in L1: every line of memory is then met once.
+    limit *= 2;
+    while (b->cols < p.out[kW] && fits(1, min_of(p.out[kW], b->cols + register_cols), kWindowBytes))
+      b->cols = min_of(p.out[kW], b->cols + register_cols);
+    b->cols = EvenSplit(p.out[kW], b->cols).size(0);
+  }
   while (b->rows < p.out[kH] && fits(b->rows + 1, b->cols, limit)) ++b->rows;
   b->rows = EvenSplit(p.out[kH], b->rows).size(0);
   if (b->rows == p.out[kH]) widen();

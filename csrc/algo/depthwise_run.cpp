@@ -39,8 +39,12 @@ class DepthwiseRun {
           Scratch scratch{block.as<T>(), -1};
           for (Index chunk; source.next(&chunk);) {
             const Index end = tiles_ * (chunk + 1) / plan_.chunks;
-            for (Index number = tiles_ * chunk / plan_.chunks; number < end; ++number)
-              run_tile(decode_tile(plan_, grid_, number), decode_tile(plan_, grid_, number + 1), &scratch);
+            DepthwiseTile tile = decode_tile(plan_, grid_, tiles_ * chunk / plan_.chunks);
+            for (Index number = tiles_ * chunk / plan_.chunks; number < end; ++number) {
+              const DepthwiseTile next = decode_tile(plan_, grid_, number + 1);
+              run_tile(tile, next, &scratch);
+              tile = next;
+            }
           }
         },
         expected_us);
@@ -147,8 +151,24 @@ class DepthwiseRun {
   // Reading in place skips the taps that lie in zero padding; other padding, and the channels of a vector
   // that is not full, need the copy.
   bool can_read_in_place(const DepthwiseTile& t) const {
-    if (!plan_.blocking.in_place || t.channels < lanes_) return false;
+    if (!plan_.blocking.in_place || !may_read_whole_vectors(t)) return false;
     return p_.pad_mode == PadMode::kConstant || touches_no_padding(t);
+  }
+
+  // A vector that is not full reads on into the next pixel: somewhere inside the array, except at its end.
+  bool may_read_whole_vectors(const DepthwiseTile& t) const {
+    if (t.channels == lanes_) return true;
+    const ActivationStrides& in = plan_.request.in;
+    const Spatial first = origin(t), outputs{{1, t.lines, t.pixels}};
+    Index left = (p_.batch - 1 - t.image) * in.batch + p_.out_ch - t.channel0;  // elements to the array's end
+    if (in.batch < 0) return false;
+    for (int dim = kD; dim <= kW; ++dim) {
+      const Index last =
+          first[dim] + (outputs[dim] - 1) * p_.stride[dim] + (p_.kernel[dim] - 1) * p_.dilation[dim];
+      if (in.spatial[dim] < 0) return false;
+      left += max_of(0, p_.in[dim] - 1 - last) * in.spatial[dim];
+    }
+    return left >= lanes_;
   }
 
   bool touches_no_padding(const DepthwiseTile& t) const {
@@ -187,7 +207,7 @@ class DepthwiseRun {
     return args;
   }
 
-  void run_copied(const DepthwiseTile& t, Scratch* scratch) const {
+  void run_copied(const DepthwiseTile& t, const DepthwiseTile& next, Scratch* scratch) const {
     copy_channel_window(t, scratch->memory);
     DepthwiseTile strip = t;
     for (Index done = 0; done < t.channels; done += lanes_) {
@@ -200,6 +220,7 @@ class DepthwiseRun {
       args.w_tap = window_.pixel * p_.dilation[kW];
       args.line_step = p_.stride[kH] * window_.row;
       args.pixel_step = window_.pixel * p_.stride[kW];
+      if (plan_.request.in.channel == 1) ask_ahead(next, done, 0, 0, &args);
       run_pixels(strip, &args);
     }
   }
@@ -262,7 +283,7 @@ class DepthwiseRun {
         part.pixels = alike(kW, w, t.pixels - pixel);
         ChannelVectorArgs<T> args = of_lines;
         clip(kW, w, lanes_, &args.w_tap, &args);
-        ask_ahead(next, line, pixel, &args);
+        ask_ahead(next, 0, line, pixel, &args);
         if (part.pixels == 1 && part.lines > 1)
           run_column(part, &args);
         else
@@ -272,11 +293,12 @@ class DepthwiseRun {
   }
 
   // The next tile is mostly the same place, the next channels.
-  void ask_ahead(const DepthwiseTile& next, Index line, Index pixel, ChannelVectorArgs<T>* args) const {
+  void ask_ahead(const DepthwiseTile& next, Index channel, Index line, Index pixel,
+                 ChannelVectorArgs<T>* args) const {
     constexpr Index kDenseStride = 4;  // beyond it most of a line's pixels are not read at all
     if (next.image >= p_.batch || p_.stride[kH] > kDenseStride || p_.stride[kW] > kDenseStride) return;
     const Spatial& step = plan_.request.in.spatial;
-    args->ahead = image_channel(next, next.channel0) + next.od * p_.stride[kD] * step[kD] +
+    args->ahead = image_channel(next, next.channel0 + channel) + next.od * p_.stride[kD] * step[kD] +
                   (next.oh0 + line) * p_.stride[kH] * step[kH] +
                   (next.ow0 + pixel) * p_.stride[kW] * step[kW];
     args->ahead_rows = p_.stride[kH];
@@ -288,7 +310,7 @@ class DepthwiseRun {
     if (can_read_in_place(t))
       run_in_place(t, next);
     else
-      run_copied(t, scratch);
+      run_copied(t, next, scratch);
   }
 
   void run_pixel_tile(const DepthwiseTile& t, Scratch* scratch) const {

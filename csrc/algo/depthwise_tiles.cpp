@@ -69,8 +69,9 @@ DepthwiseTile decode_tile(const ConvPlan& plan, const DepthwiseGrid& g, Index nu
   Index strip = 0;
   if (by_channel(plan)) strip = take_digit(&number, g.strips);
   t.ow0 = take_digit(&number, g.col_bands) * b.cols;
+  if (by_channel(plan)) t.od = take_digit(&number, p.out[kD]);
   t.oh0 = take_digit(&number, g.row_bands) * b.rows;
-  t.od = take_digit(&number, p.out[kD]);
+  if (!by_channel(plan)) t.od = take_digit(&number, p.out[kD]);
   if (!by_channel(plan)) strip = take_digit(&number, g.strips);
   t.image = number;
   t.pixels = min_of(b.cols, p.out[kW] - t.ow0);
