@@ -1,4 +1,4 @@
-"""No kernel touches a byte outside its arrays: each of them lies against a page that can be neither read nor written."""
+"""No kernel touches a byte outside its arrays: each of them lies against a page that cannot be read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ne
 PAGE = mmap.PAGESIZE
 _libc = ctypes.CDLL(None, use_errno=True)
 
-# Vectors of channels that are not full, and few output channels: kernels that read whole vectors where they may.
+# Vectors of channels that are not full, few output channels: kernels that read whole vectors where they may.
 NARROW_CASES = [
     ConvCase(in_ch=54, out_ch=54, size=(9, 40), kernel=(3, 3), padding=1, groups=54, bias=True),
     ConvCase(in_ch=5, out_ch=5, size=(7, 33), kernel=(3, 3), groups=5),
