@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from . import grid_picture as gp
-from .canvas import Canvas
+from .canvas import Canvas, text_width
 from .explanation import Explanation
 from .view import ChannelView, Plane, View
 
@@ -74,10 +74,14 @@ def _columns(view: View) -> Columns:
     left = 16 + 24.0
     weight = left + widest(cell_x, "input") + 44
     product = weight + widest(cell_w, "weight") + 44 if view.explanation.w is not None else weight
-    total = product + max(widest(cell_p, "product"), 60) + 56
+    total = product + max(widest(cell_p, "product"), text_width(_product_title(view), "head")) + 56
     if any(channel.hidden for channel in view.channels):
         total = max(total, product + 230)
     return Columns(left, weight, product, total, cell_x, cell_w, cell_p, gp.sum_width(view))
+
+
+def _product_title(view: View) -> str:
+    return "under the window" if view.explanation.w is None else "products"
 
 
 def _headings(canvas: Canvas, view: View, columns: Columns) -> None:
@@ -86,9 +90,7 @@ def _headings(canvas: Canvas, view: View, columns: Columns) -> None:
     canvas.text(columns.input, y, f"input x[{n}]", "head")
     if view.explanation.w is not None:
         canvas.text(columns.weight, y, f"weight w[{out_ch}]", "head")
-        canvas.text(columns.product, y, "products", "head")
-    else:
-        canvas.text(columns.product, y, "under the window", "head")
+    canvas.text(columns.product, y, _product_title(view), "head")
     canvas.text(columns.sum + columns.sum_width / 2, y, gp.verb(view), "head", anchor="middle")
 
 
