@@ -216,6 +216,9 @@ def test_the_plan_names_the_kernel_table_and_the_path():
         assert plan["scratch_bytes_per_thread"] < 16 << 20
         plan = _core.pool_plan("n1c64h56w56_avgr3s3p1u2_f64", "channels_first", options)
         assert (plan["isa"], plan["path"]) == (isa, "lines")
+        plan = _core.pool_plan("n1c64h14w14_avgr3s3p1u2_f64", "channels_first", options)
+        assert (plan["isa"], plan["path"]) == (isa, "strips")
+        assert plan["scratch_bytes_per_thread"] <= 128 << 10
     assert _core.pool_plan("n1c3h9w9_avgr3s3_f32", "channels_last", None)["path"] == "dense_lines"
 
 

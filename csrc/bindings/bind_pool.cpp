@@ -6,6 +6,7 @@
 #include "bindings/arrays.h"
 #include "bindings/bind.h"
 #include "engine/pool.h"
+#include "engine/pool_strips.h"
 
 namespace pyconv {
 namespace {
@@ -156,7 +157,8 @@ py::dict pool_plan(const std::string& text, const std::string& data_format, py::
   d["isa"] = plan.request.table->name;
   d["threads"] = plan.request.threads;
   d["chunks"] = plan.chunks;
-  d["scratch_bytes_per_thread"] = kPoolStackBytes;
+  d["scratch_bytes_per_thread"] =
+      plan.path == PoolPath::kStrips ? strip_scratch_bytes(plan) : static_cast<std::size_t>(kPoolStackBytes);
   d["out_size"] = py::make_tuple(problem.out[kD], problem.out[kH], problem.out[kW]);
   return d;
 }

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "core/math.h"
+#include "engine/pool_strips.h"
 #include "runtime/thread_pool.h"
 
 namespace pyconv {
@@ -48,18 +49,42 @@ bool has_dense_rows(const PoolRequest& r, int lanes) {
          window_extent(p.kernel[kW], p.dilation[kW]) < columns / 2 && p.kernel[kW] <= 128;
 }
 
+int lanes_of(const PoolRequest& r) {
+  return r.problem.dtype == DType::kFloat32 ? r.table->pool->f32.lanes : r.table->pool->f64.lanes;
+}
+
 PoolPath choose_path(const PoolRequest& r) {
-  const bool f32 = r.problem.dtype == DType::kFloat32;
-  const int lanes = f32 ? r.table->pool->f32.lanes : r.table->pool->f64.lanes;
   if (r.problem.return_indices && !index_fits_lanes(r.problem)) return PoolPath::kElements;
-  if (!has_unit_channels(r)) return PoolPath::kLines;
-  return has_dense_rows(r, lanes) ? PoolPath::kDenseLines : PoolPath::kPixels;
+  if (!has_unit_channels(r))
+    return planes_per_strip(r, lanes_of(r)) > 0 ? PoolPath::kStrips : PoolPath::kLines;
+  return has_dense_rows(r, lanes_of(r)) ? PoolPath::kDenseLines : PoolPath::kPixels;
+}
+
+// Dimensions along which windows are one element wide and channels-last arrays dense are more channels: the
+// row of a window is then one stretch of memory (max 2x1x1 stride 2x1x1, 256@8x56x56: BEFORE us, AFTER with
+// it).
+PoolRequest simplified(const PoolRequest& request) {
+  PoolRequest r = request;
+  PoolProblem& p = r.problem;
+  if (p.return_indices || !has_unit_channels(r)) return r;
+  for (int dim = kW; dim >= kD; --dim) {
+    const bool elementwise =
+        p.kernel[dim] == 1 && p.stride[dim] == 1 && p.pad_begin[dim] + p.pad_end[dim] == 0;
+    if (!elementwise || r.in_strides.spatial[dim] != p.channels || r.out_strides.spatial[dim] != p.channels)
+      return r;
+    if (request.threads > 1 && p.batch * p.out.product() / p.out[dim] < request.threads * kChunksPerThread)
+      return r;
+    p.channels *= p.in[dim];
+    p.in[dim] = p.out[dim] = 1;
+  }
+  return r;
 }
 
 // Planes a path walks: images, or the channels of all images.
 Index planes_of(const PoolPlan& plan) {
   const PoolProblem& p = plan.request.problem;
-  return plan.path == PoolPath::kLines || plan.path == PoolPath::kElements ? p.batch * p.channels : p.batch;
+  return plan.path == PoolPath::kPixels || plan.path == PoolPath::kDenseLines ? p.batch
+                                                                              : p.batch * p.channels;
 }
 
 template <class T>
@@ -110,6 +135,13 @@ template <class T>
 void run(const PoolPlan& plan, const void* in, void* out, Index* indices) {
   const PoolFn<T> kernel = kernel_of<T>(plan);
   const PoolArgs<T> all = arguments<T>(plan, in, out, indices);
+  if (plan.path == PoolPath::kStrips) {
+    const Index strips = ceil_div(planes_of(plan), plan.plane_step);
+    return parallel_for(plan.request.threads, plan.chunks, [&](ChunkSource& source) {
+      for (Index chunk; source.next(&chunk);)
+        run_strips(plan, all, strips * chunk / plan.chunks, strips * (chunk + 1) / plan.chunks);
+    });
+  }
   const Index planes = planes_of(plan), rows = plan.request.problem.out[kD] * plan.request.problem.out[kH];
   const Index cols = plan.request.problem.out[kW];
   const Index row_chunks = ceil_div(rows, plan.row_step), col_chunks = ceil_div(cols, plan.col_step);
@@ -137,6 +169,8 @@ const char* pool_path_name(PoolPath path) {
       return "lines";
     case PoolPath::kPixels:
       return "pixels";
+    case PoolPath::kStrips:
+      return "strips";
     case PoolPath::kDenseLines:
       return "dense_lines";
     case PoolPath::kElements:
@@ -145,7 +179,8 @@ const char* pool_path_name(PoolPath path) {
   return "?";
 }
 
-PoolPlan plan_pool(const PoolRequest& request) {
+PoolPlan plan_pool(const PoolRequest& asked) {
+  const PoolRequest request = simplified(asked);
   PoolPlan plan{request, choose_path(request), 0, 0, 0, 0};
   const PoolProblem& p = request.problem;
   const Index planes = planes_of(plan), rows = p.out[kD] * p.out[kH], cols = p.out[kW];
@@ -156,6 +191,11 @@ PoolPlan plan_pool(const PoolRequest& request) {
   const Index chunks = request.threads == 1                       ? 1
                        : affordable < static_cast<double>(wanted) ? max_of(static_cast<Index>(affordable), 1)
                                                                   : wanted;
+  if (plan.path == PoolPath::kStrips) {
+    plan.plane_step = planes_per_strip(request, lanes_of(request));
+    plan.chunks = min_of(chunks, ceil_div(planes, plan.plane_step));
+    return plan;
+  }
   // Planes first, then rows, then columns: neighbouring rows share input.
   plan.plane_step = ceil_div(planes, min_of(chunks, planes));
   const Index per_plane = ceil_div(chunks, planes);

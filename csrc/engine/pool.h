@@ -13,16 +13,16 @@ struct PoolRequest {
   const KernelTable* table;
 };
 
-// Which loop runs: vectors along the width, along channels, along the width of a dense channels-last row, or
-// one element at a time for indices that do not fit a vector's lanes. They share bits; only speed depends on
-// it.
-enum class PoolPath : unsigned char { kLines, kPixels, kDenseLines, kElements };
+// Which loop runs: vectors along the width, along channels, along channels of transposed strips of
+// channels-first planes, along the width of a dense channels-last row, or one element at a time for indices
+// that do not fit a vector's lanes. They share bits; only speed depends on it.
+enum class PoolPath : unsigned char { kLines, kPixels, kStrips, kDenseLines, kElements };
 const char* pool_path_name(PoolPath path);
 
 struct PoolPlan {
   PoolRequest request;
   PoolPath path;
-  Index plane_step, row_step, col_step;  // output of one chunk
+  Index plane_step, row_step, col_step;  // output of one chunk; of one strip for kStrips
   Index chunks;
 };
 

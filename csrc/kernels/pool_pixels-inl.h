@@ -74,16 +74,24 @@ PYCONV_INLINE PixelColumn<T, Block::kCount> ReduceColumn(const WindowRows<T>& w,
   return acc;
 }
 
+// Divisors are whole numbers; by a power of two, multiplying by the reciprocal gives the quotient's bits.
+PYCONV_INLINE bool IsPowerOfTwo(double divisor) {
+  const auto whole = static_cast<Index>(divisor);
+  return whole > 0 && (whole & (whole - 1)) == 0 && static_cast<double>(whole) == divisor;
+}
+
 template <class Op, class T, class Block>
 PYCONV_INLINE void StorePixel(const PixelColumn<T, Block::kCount>& acc, const Block& block, T divisor,
                               T* out) {
   constexpr int kVectors = Block::kCount;
+  if (!Op::kDivides || IsPowerOfTwo(divisor)) {  // divisions take a third of avg 2x2 stride 2, 256@28
+    const V<T> reciprocal = Set(T(1) / divisor);
 #pragma GCC unroll 8
-  for (int v = 0; v < kVectors; ++v)
-    if constexpr (Op::kDivides)
-      block.Store(acc.v[v] / Set(divisor), out, v);
-    else
-      block.Store(acc.v[v], out, v);
+    for (int v = 0; v < kVectors; ++v) block.Store(Op::kDivides ? acc.v[v] * reciprocal : acc.v[v], out, v);
+    return;
+  }
+#pragma GCC unroll 8
+  for (int v = 0; v < kVectors; ++v) block.Store(acc.v[v] / Set(divisor), out, v);
 }
 
 template <class Op, class T, int kVectors>
