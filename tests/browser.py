@@ -45,6 +45,8 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self._send(f"{domain}.enable")
+        offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+        self._send("Network.emulateNetworkConditions", **offline)
 
     def close(self):
         self._process.terminate()
