@@ -96,6 +96,8 @@ def test_another_machine_is_no_baseline(committed):
     ceilings = dataclasses.replace(committed.ceilings, isa="avx2")
     with pytest.raises(ValueError, match="another instruction set"):
         gate.check(dataclasses.replace(committed, ceilings=ceilings), committed, never, Options())
+    with pytest.raises(ValueError, match="another method"):
+        gate.check(dataclasses.replace(committed, method={"placements": 1}), committed, never, Options())
     with pytest.raises(ValueError, match="in common"):
         gate.check(dataclasses.replace(committed, results=[]), committed, never, Options())
 

@@ -3,15 +3,18 @@
 import dataclasses
 import json
 import math
+import os
 import re
 import signal
+import time
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from bench_runs import LAYER_TORCH, result_of, run_of
 
 from pyconv.__main__ import main
-from pyconv.bench import compare, engine, markdown, records, rivals, run, sets, summary
+from pyconv.bench import compare, engine, machine, markdown, records, rivals, run, sets, summary
 from pyconv.bench.problem_string import parse_case
 from pyconv.bench.records import Entry, Measurement
 from pyconv.bench.report import figures, html
@@ -63,6 +66,26 @@ def test_markdown_says_when_the_machine_was_busy():
     for share, words in ((0.5, "0.50; OTHER PROCESSES"), (1.02, "blocks: 1.00\n")):
         entries = [dataclasses.replace(entry, cpu_per_wall=share) for entry in row.entries]
         assert words in markdown.render(run_of(dataclasses.replace(row, entries=entries)))
+
+
+def test_markdown_says_what_else_ran():
+    measured = run_of(result_of("c8h8w8_k8r1s1", {LAYER_TORCH: 1.0}))
+    assert "other processes used" not in markdown.render(measured)
+    measured.others, measured.stolen = 0.012, 0.003
+    assert "other processes used 1.2 % of the CPUs' time, other machines 0.3 %\n" in markdown.render(measured)
+    measured.others = 0.2
+    assert "TOO MUCH TO BELIEVE" in markdown.render(measured)
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="read from Linux's /proc")
+def test_onlookers_are_other_processes_and_not_this_one():
+    watch = machine.Onlookers()
+    end = time.monotonic() + 0.3
+    while time.monotonic() < end:
+        pass
+    others, stolen = watch.shares()
+    assert 0 <= others <= 1 - 0.5 / os.cpu_count()  # this process had most of a CPU
+    assert 0 <= stolen <= 1
 
 
 def test_markdown_says_why_a_row_has_no_figure():

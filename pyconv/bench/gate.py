@@ -45,9 +45,10 @@ def check(baseline: Run, now: Run, measure: Callable[[Options], Run], options: O
 
 
 def same_machine(baseline: Run, now: Run) -> None:
-    """Ratios of another processor or instruction set say nothing about this one."""
+    """Ratios of another processor, instruction set or method say nothing about this one."""
     for what, before, after in (
         ("processor", baseline.machine.get("processor"), now.machine.get("processor")),
+        ("method (placements)", baseline.method.get("placements"), now.method.get("placements")),
         ("instruction set", baseline.ceilings and baseline.ceilings.isa, now.ceilings and now.ceilings.isa),
     ):
         if before != after:

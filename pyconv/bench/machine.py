@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import time
 from pathlib import Path
 
 from pyconv.bench.records import Ceilings
@@ -38,6 +39,40 @@ def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+class Onlookers:
+    """How much of the CPUs others used since this was made: other processes, and other tenants (stolen time).
+
+    Linux only; elsewhere `shares` is None. A second thread suffers from a neighbour long before the CPU
+    time of this process shows it: an OpenMP barrier then waits for a whole time slice.
+    """
+
+    def __init__(self) -> None:
+        self._start = _cpu_seconds()
+
+    def shares(self) -> tuple[float, float] | None:
+        """(other processes, stolen), each as a share of the time of all CPUs."""
+        now = _cpu_seconds()
+        if now is None or self._start is None:
+            return None
+        everybody, mine, stolen, wall = (b - a for a, b in zip(self._start, now, strict=True))
+        total = max(wall * (os.cpu_count() or 1), 1e-9)
+        return max(0.0, everybody - mine) / total, stolen / total
+
+
+def _cpu_seconds() -> tuple[float, float, float, float] | None:
+    """CPU seconds of everybody, of this process and its ended children, stolen; and the clock."""
+    try:
+        fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]
+    except OSError:
+        return None
+    user, nice, system, _idle, _waiting, irq, softirq, stolen = (
+        int(field) / os.sysconf("SC_CLK_TCK") for field in fields
+    )
+    own = os.times()
+    mine = own.user + own.system + own.children_user + own.children_system
+    return user + nice + system + irq + softirq, mine, stolen, time.monotonic()
 
 
 def last_level_bytes() -> int:

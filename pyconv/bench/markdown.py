@@ -11,6 +11,7 @@ from pyconv.bench.rivals import SUBJECTS
 from pyconv.bench.stats import Ratio, geometric_mean
 
 BUSY = 0.95  # below this share of the CPU the machine was not ours
+WHOLE = {"networks", "custom"}  # suites that measure all layers of a network, or of the user's model
 METHOD = (
     "Ratios say how many times faster pyconv is (above 1: pyconv ahead): 10th percentiles of interleaved "
     "blocks (ABBA), compared over many placements of the arrays in memory, in brackets the 95 % bootstrap "
@@ -61,6 +62,8 @@ def _head(run: Run) -> str:
             f"- CPU time / wall time of single-threaded blocks: {share:.2f}"
             + ("" if share > BUSY else "; OTHER PROCESSES WERE RUNNING")
         )
+    if words := summary.onlookers(run):
+        facts.append(f"- {words}")
     facts += [f"- absent: {name} ({reason})" for name, reason in run.absent.items()]
     return "\n\n".join(facts[:2]) + "\n\n" + "\n".join(facts[2:])
 
@@ -88,7 +91,7 @@ def _targets(run: Run) -> list[str]:
 
 
 def _networks(run: Run) -> list[str]:
-    if "networks" not in run.suite.split():
+    if not WHOLE & set(run.suite.split()):
         return []
     rows = [
         [
@@ -101,6 +104,8 @@ def _networks(run: Run) -> list[str]:
         ]
         for total in summary.network_totals(run, SUBJECTS[0], "torch")
     ]
+    if not rows:
+        return []
     header = ["network", "threads", "layers", "pyconv", "torch", "ratio"]
     title = "## Networks: all convolutions and poolings with their multiplicities, each side's faster layout"
     return [title, table(header, rows)]

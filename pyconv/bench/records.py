@@ -132,6 +132,8 @@ class Run:
     results: list[CaseResult] = dataclasses.field(default_factory=list)
     measurements: list[Measurement] = dataclasses.field(default_factory=list)
     faults: list[str] = dataclasses.field(default_factory=list)  # whatever forbids believing the report
+    others: float | None = None  # share of all CPUs' time that other processes used meanwhile
+    stolen: float | None = None  # share that the hypervisor gave to other machines
     complete: bool = False
     schema: int = SCHEMA
 

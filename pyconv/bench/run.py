@@ -55,10 +55,13 @@ def run(options: Options, command: str) -> Run:
     measured = {item.name for item in record.measurements}
     steps = [(suite, label) for suite, label in steps if label not in measured]
     total = sum(len(sweep.cases) for sweep in sweeps) + len(steps)
+    onlookers = machine.Onlookers()
     with _settings(options), _stoppable(), contextlib.suppress(KeyboardInterrupt):
         with progress(total, record.suite) as step:
             _measure_all(record, options, sweeps, steps, step)
         record.complete = True
+    if (shares := onlookers.shares()) is not None:
+        record.others, record.stolen = shares
     if not record.complete:
         print("interrupted: the report holds what was measured so far", file=sys.stderr)
     if record.ceilings is not None:

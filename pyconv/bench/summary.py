@@ -12,6 +12,7 @@ from pyconv.bench.rivals import SUBJECTS
 from pyconv.bench.stats import Ratio, geometric_mean
 
 INSIDE = 0.01
+MOST_OTHERS = 0.05
 _NORMAL_95 = 1.96
 
 
@@ -51,6 +52,15 @@ def cpu_share(results: Iterable[CaseResult]) -> float | None:
         if entry.cpu_per_wall is not None
     ]
     return statistics.fmean(shares) if shares else None
+
+
+def onlookers(run: Run) -> str:
+    """What else ran on the machine, and a warning where it was too much to believe the figures."""
+    if run.others is None or run.stolen is None:
+        return ""
+    others, stolen = 100 * run.others, 100 * run.stolen
+    words = f"other processes used {others:.1f} % of the CPUs' time, other machines {stolen:.1f} %"
+    return words + ("; TOO MUCH TO BELIEVE THE FIGURES" if run.others + run.stolen > MOST_OTHERS else "")
 
 
 @dataclasses.dataclass(frozen=True)

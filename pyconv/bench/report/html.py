@@ -25,6 +25,7 @@ def render(run: Run, before: Run | None = None) -> str:
             dataclasses.asdict(run)
             | {
                 "scores": _scores(run),
+                "onlookers": summary.onlookers(run),
                 "control": str(summary.control(run.results) or ""),
                 "share": summary.cpu_share(run.results),
                 "given": summary.given_statements(run),

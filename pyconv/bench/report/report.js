@@ -76,6 +76,7 @@ function drawFacts() {
       + `; read bandwidth ${ceilings.bandwidth_gbs.toFixed(0)} GB/s`],
     ["A/A control", run.control],
     ["CPU time / wall time", run.share && `${run.share.toFixed(2)} in single-threaded blocks${run.share > 0.95 ? "" : "; other processes were running"}`],
+    ["meanwhile", run.onlookers],
     ["absent", Object.entries(run.absent).map(([rival, reason]) => `${rival} (${reason})`).join(", ")],
   ];
   for (const [term, text] of facts.filter(fact => fact[1]))
