@@ -60,8 +60,9 @@ bench-once: $(VENV)/.wheel $(VENV)/.bench ## run each benchmark once and check i
 figures: $(VENV)/.wheel $(VENV)/.bench ## measure every published figure again (40 minutes) and write README's tables
 	@$(PY) -m pyconv bench layers pool --threads 1,2 --seconds 2 --output $(RESULTS) \
 	    --rivals pyconv-layer,pyconv-function,pyconv-medium,torch,torch-prepacked
-	@$(PY) -m pyconv bench layers --threads 1,2 --seconds 1 --output $(RESULTS) --name engines \
-	    --rivals pyconv-layer,pyconv-out,onnxruntime,openvino
+	@for threads in 1 2; do \
+	    $(PY) -m pyconv bench layers --threads $$threads --seconds 1 --output $(RESULTS) --name engines-$$threads \
+	        --rivals pyconv-layer,pyconv-out,onnxruntime,openvino; done
 	@for suite in peak networks overhead memory scaling; do \
 	    $(PY) -m pyconv bench $$suite --seconds 1 --output $(RESULTS); done
 	@$(PY) -m pyconv.bench.readme README.md $(RESULTS)/layers-pool.json

@@ -68,6 +68,13 @@ def test_markdown_says_when_the_machine_was_busy():
         assert words in markdown.render(run_of(dataclasses.replace(row, entries=entries)))
 
 
+def test_the_method_names_the_placements_of_this_run():
+    measured = run_of(result_of("c8h8w8_k8r1s1", {LAYER_TORCH: 1.0}))
+    assert "placements" not in markdown.method(measured)
+    measured.method = {"placements": 24}
+    assert "over up to 24 placements" in html.render(measured)
+
+
 def test_markdown_says_what_else_ran():
     measured = run_of(result_of("c8h8w8_k8r1s1", {LAYER_TORCH: 1.0}))
     assert "other processes used" not in markdown.render(measured)

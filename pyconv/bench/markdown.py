@@ -12,12 +12,6 @@ from pyconv.bench.stats import Ratio, geometric_mean
 
 BUSY = 0.95  # below this share of the CPU the machine was not ours
 WHOLE = {"networks", "custom"}  # suites that measure all layers of a network, or of the user's model
-METHOD = (
-    "Ratios say how many times faster pyconv is (above 1: pyconv ahead): 10th percentiles of interleaved "
-    "blocks (ABBA), compared over many placements of the arrays in memory, in brackets the 95 % bootstrap "
-    "interval. Every result was checked against float64 before it was timed. GFLOP/s counts the operations "
-    "of direct convolution."
-)
 
 
 def render(run: Run) -> str:
@@ -35,6 +29,17 @@ def render(run: Run) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def method(run: Run) -> str:
+    """How this run's ratios were made, in two lines."""
+    placements = int(run.method.get("placements", 1))
+    where = f", compared over up to {placements} placements of the arrays in memory" if placements > 1 else ""
+    return (
+        "Ratios say how many times faster pyconv is (above 1: pyconv ahead): 10th percentiles of interleaved "
+        f"blocks (ABBA){where}, in brackets the 95 % bootstrap interval. Every result was checked against "
+        "float64 before it was timed. GFLOP/s counts the operations of direct convolution."
+    )
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -43,7 +48,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _head(run: Run) -> str:
     facts = [
         f"# Performance: `{run.suite}`",
-        METHOD,
+        method(run),
         f"- {run.started}, {run.machine.get('processor', '?')}, {run.machine.get('cpus', '?')} CPUs, "
         f"{run.machine.get('caches', '')}",
         f"- `{run.command}`" + ("" if run.complete else " (interrupted: incomplete)"),

@@ -8,8 +8,7 @@ import importlib.resources
 import json
 import re
 
-from pyconv.bench import sets, summary
-from pyconv.bench.markdown import METHOD
+from pyconv.bench import markdown, sets, summary
 from pyconv.bench.records import Run
 
 _FILES = importlib.resources.files("pyconv.bench.report")
@@ -19,7 +18,7 @@ def render(run: Run, before: Run | None = None) -> str:
     page = _read("template.html")
     parts = {
         "TITLE": html.escape(f"pyconv performance: {run.suite}"),
-        "METHOD": html.escape(METHOD),
+        "METHOD": html.escape(markdown.method(run)),
         "STYLE": _read("style.css"),
         "RUN": _embedded(
             dataclasses.asdict(run)
