@@ -7,6 +7,7 @@ from .axes import SlidingAxis
 from .canvas import Canvas
 from .shape import ShapeExplanation, axis_names, leftovers, never_read
 
+MOST_WINDOWS = 6  # all drawn; of more the first three and the last
 ENDS = 9  # elements shown at each end of a long axis
 CELL_WIDTH = 30.0
 LEFT = 16.0
@@ -77,7 +78,12 @@ def _windows(canvas: Canvas, axis: SlidingAxis, box: gp.GridBox) -> float:
         )
         canvas.text(box.x, y + 20, f"the kernel spans {axis.reach}", "note")
         return y + 46
-    for output in sorted({0, 1, 2, axis.out - 1} & set(range(axis.out))):
+    shown = range(axis.out) if axis.out <= MOST_WINDOWS else (0, 1, 2, None, axis.out - 1)
+    for output in shown:
+        if output is None:
+            canvas.text((box.x + box.right) / 2, y + 10, "\u22ee", "index", anchor="middle")
+            y += 18
+            continue
         start = output * axis.stride - axis.border[0]
         end = min(start + axis.reach, axis.size + axis.border[1]) - 1
         if start not in places or end not in places:
