@@ -111,6 +111,31 @@ def test_extreme_windows_are_exact_within_bounded_scratch(case, layout):
     assert np.array_equal(result, expected)
 
 
+def at_offset(array, offset):
+    """A copy, channels-last, that begins `offset` bytes behind a cache line."""
+    shape = np.moveaxis(array, 1, -1).shape
+    memory = np.empty(array.nbytes + 128, np.uint8)
+    first = -memory.ctypes.data % 64 + offset
+    placed = memory[first : first + array.nbytes].view(array.dtype).reshape(shape)
+    placed[...] = np.moveaxis(array, 1, -1)
+    return np.moveaxis(placed, -1, 1)
+
+
+@pytest.mark.parametrize("isa", FUSED_ISAS)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_bits_do_not_depend_on_where_the_array_begins(isa, stride):
+    case = ConvCase(
+        in_ch=80, out_ch=80, groups=80, size=(9, 33), kernel=(3, 3), padding=1, stride=stride, bias=True
+    )
+    arguments = case.arguments("dense")
+    expected = CONV[2](**arguments, algorithm="direct")
+    for offset in range(0, 64, 4):
+        placed = arguments | {"input": at_offset(arguments["input"], offset)}
+        for threads in (1, 3):
+            with pyconv.options(isa=isa, num_threads=threads):
+                assert same_bits(CONV[2](**placed, algorithm="depthwise"), expected), offset
+
+
 def test_refusals_say_why():
     with pytest.raises(ValueError, match="one input channel per group, this has 2"):
         pyconv.plan("c4h8w8_k4r3s3p1g2", algorithm="depthwise")

@@ -115,34 +115,33 @@ ConvPlan plan_depthwise(const Request& request) {
   if (channels || !taps_are_contiguous(plan.request.weight, p)) {
     plan.form = channels ? PackedForm::kChannelTaps : PackedForm::kTaps;
     plan.packed_bytes =
-        static_cast<std::size_t>((channels ? round_up(p.out_ch, lanes) : p.out_ch) * p.taps()) * sizeof(T);
+        static_cast<std::size_t>((channels ? channel_taps_pitch(p, lanes) : p.out_ch) * p.taps()) * sizeof(T);
   }
   const DepthwiseWindow window =
       channels ? channel_window(p, b.rows, b.cols, b.pitch) : pixel_window(p, b.rows, b.cols, lanes);
   plan.scratch_per_thread = static_cast<std::size_t>(window.elements()) * sizeof(T);
-  plan.chunks = min_of(depthwise_tile_count(plan), 16 * static_cast<Index>(request.threads));
+  plan.chunks =
+      min_of(depthwise_tile_count(plan, depthwise_grid(plan)), 16 * static_cast<Index>(request.threads));
   return plan;
 }
 
-// kChannelTaps: [strip][k_d][k_h][k_w][lanes], kTaps: [out_ch][k_d][k_h][k_w].
+// kChannelTaps: [k_d][k_h][k_w][channel_taps_pitch], kTaps: [out_ch][k_d][k_h][k_w].
 template <class T>
 void pack_taps(const ConvPlan& plan, const T* weight, T* packed) {
   const ConvProblem& p = plan.request.problem;
   const WeightStrides& s = plan.request.weight;
   const DenseKernels<T>& kernels = dense_kernels<T>(*plan.request.table);
-  const Index strip = by_channel(plan) ? kernels.lanes : 1;
-  for (Index oc = 0; oc < p.out_ch; oc += strip) {
-    const Index width = min_of(strip, p.out_ch - oc);
-    if (width < strip) std::fill_n(packed, strip * p.taps(), T(0));
-    if (taps_are_contiguous(s, p)) {
-      kernels.gather2d(packed, strip, weight + oc * s.out_ch, 1, s.out_ch, p.taps(), width);
-      packed += p.taps() * strip;
-      continue;
-    }
-    for (Index kd = 0; kd < p.kernel[kD]; ++kd)
-      for (Index kh = 0; kh < p.kernel[kH]; ++kh, packed += p.kernel[kW] * strip)
-        kernels.gather2d(packed, strip, weight + oc * s.out_ch + kd * s.kernel[kD] + kh * s.kernel[kH],
-                         s.kernel[kW], s.out_ch, p.kernel[kW], width);
+  const bool channels = by_channel(plan), contiguous = taps_are_contiguous(s, p);
+  const Index pitch = channels ? channel_taps_pitch(p, kernels.lanes) : 1;
+  const Index outer = contiguous ? 1 : p.kernel[kD] * p.kernel[kH], inner = p.taps() / outer;
+  if (channels) std::fill_n(packed, pitch * p.taps(), T(0));
+  for (Index row = 0; row < outer; ++row) {
+    const T* taps = weight + row / p.kernel[kH] * s.kernel[kD] + row % p.kernel[kH] * s.kernel[kH];
+    const Index step = contiguous ? 1 : s.kernel[kW];
+    if (channels)
+      kernels.gather2d(packed + row * inner * pitch, pitch, taps, step, s.out_ch, inner, p.out_ch);
+    else
+      kernels.gather2d(packed + row * inner, p.taps(), taps, s.out_ch, step, p.out_ch, inner);
   }
 }
 

@@ -49,16 +49,15 @@ DepthwiseWindow pixel_window(const ConvProblem& p, Index lines, Index pixels, In
   return w;
 }
 
-DepthwiseGrid depthwise_grid(const ConvPlan& plan) {
+DepthwiseGrid depthwise_grid(const ConvPlan& plan, Index head) {
   const ConvProblem& p = plan.request.problem;
   const Blocking& b = plan.blocking;
-  return {ceil_div(p.out[kH], b.rows), ceil_div(p.out[kW], b.cols), ceil_div(p.out_ch, b.oc_per_chunk),
-          b.oc_per_chunk};
+  return {ceil_div(p.out[kH], b.rows), ceil_div(p.out[kW], b.cols),
+          (head > 0) + ceil_div(p.out_ch - head, b.oc_per_chunk), b.oc_per_chunk, head};
 }
 
-Index depthwise_tile_count(const ConvPlan& plan) {
+Index depthwise_tile_count(const ConvPlan& plan, const DepthwiseGrid& g) {
   const ConvProblem& p = plan.request.problem;
-  const DepthwiseGrid g = depthwise_grid(plan);
   return p.batch * p.out[kD] * g.row_bands * g.col_bands * g.strips;
 }
 
@@ -76,8 +75,10 @@ DepthwiseTile decode_tile(const ConvPlan& plan, const DepthwiseGrid& g, Index nu
   t.image = number;
   t.pixels = min_of(b.cols, p.out[kW] - t.ow0);
   t.lines = min_of(b.rows, p.out[kH] - t.oh0);
-  t.channel0 = strip * g.channels_per_strip;
-  t.channels = min_of(g.channels_per_strip, p.out_ch - t.channel0);
+  const bool is_head = g.head > 0 && strip == 0;
+  t.channel0 =
+      g.head > 0 && strip > 0 ? g.head + (strip - 1) * g.channels_per_strip : strip * g.channels_per_strip;
+  t.channels = is_head ? g.head : min_of(g.channels_per_strip, p.out_ch - t.channel0);
   return t;
 }
 

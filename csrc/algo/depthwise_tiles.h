@@ -16,6 +16,12 @@ Index depthwise_lanes(const ConvPlan& plan) {
   return dense_kernels<T>(*plan.request.table).lanes;
 }
 
+// Elements between the taps of packed weights: any vector of channels can be read, from any channel on, and
+// taps do not share cache sets.
+inline Index channel_taps_pitch(const ConvProblem& p, Index lanes) {
+  return round_up(p.out_ch, lanes) + lanes;
+}
+
 // The padded copy of one tile's window. A row of it holds pixels of `lanes` channels, or, for pixel vectors,
 // one stretch for each phase of the stride that a tap reads, so that neighbouring outputs are neighbours.
 struct DepthwiseWindow {
@@ -37,14 +43,15 @@ struct DepthwiseTile {
   Index oh0, lines, ow0, pixels;
 };
 
+// A strip of channel vectors may start with fewer channels (`head`), so that the others are aligned.
 // Tiles are numbered so that neighbours share memory: channels-last sweeps channels first, channels-first the
 // positions of a channel.
 struct DepthwiseGrid {
-  Index row_bands, col_bands, strips, channels_per_strip;
+  Index row_bands, col_bands, strips, channels_per_strip, head;
 };
 
-DepthwiseGrid depthwise_grid(const ConvPlan& plan);
-Index depthwise_tile_count(const ConvPlan& plan);
+DepthwiseGrid depthwise_grid(const ConvPlan& plan, Index head = 0);
+Index depthwise_tile_count(const ConvPlan& plan, const DepthwiseGrid& grid);
 DepthwiseTile decode_tile(const ConvPlan& plan, const DepthwiseGrid& grid, Index number);
 
 }  // namespace pyconv

@@ -54,7 +54,7 @@ class GroupedRun {
         operands_(operands) {}
 
   void execute(double expected_us) const {
-    const Index tiles = depthwise_tile_count(plan_);
+    const Index tiles = depthwise_tile_count(plan_, grid_);
     parallel_for(
         plan_.request.threads, plan_.chunks,
         [&](ChunkSource& source) {
@@ -129,7 +129,8 @@ class GroupedRun {
     args.line_step = window_.row * p_.stride[kH];
     args.lines = t.lines;
     args.weights = static_cast<const T*>(operands_.packed) + t.channel0 * p_.in_ch_per_group() * p_.taps();
-    args.weights_h = taps_.count[kW] * dense_.lanes;
+    args.weights_w = dense_.lanes;
+    args.weights_h = taps_.count[kW] * args.weights_w;
     args.weights_d = taps_.count[kH] * args.weights_h;
     kernels_.channel_vector[t.pixels](args);
   }
@@ -167,7 +168,8 @@ ConvPlan plan_grouped(const Request& request) {
   const DepthwiseWindow window = channel_window(p, b.rows, b.cols, b.pitch);
   plan.scratch_per_thread =
       static_cast<std::size_t>(window.elements() + window.cols * line_channels(p, lanes)) * sizeof(T);
-  plan.chunks = min_of(depthwise_tile_count(plan), 16 * static_cast<Index>(request.threads));
+  plan.chunks =
+      min_of(depthwise_tile_count(plan, depthwise_grid(plan)), 16 * static_cast<Index>(request.threads));
   return plan;
 }
 

@@ -24,10 +24,11 @@ PYCONV_INLINE void NextLine(TileOutput<T>* output, Index step) {
 
 // kTaps taps of a row for kPixels outputs that are kStride taps apart: each pixel is loaded once.
 template <class T, int kPixels, int kTaps, int kStride>
-PYCONV_INLINE void SharedTaps(const T* row, Index w_tap, const T* weights, V<T> (&acc)[kPixels][1]) {
+PYCONV_INLINE void SharedTaps(const T* row, Index w_tap, const T* weights, Index weights_w,
+                              V<T> (&acc)[kPixels][1]) {
   V<T> w[kTaps];
 #pragma GCC unroll 4
-  for (int k = 0; k < kTaps; ++k) w[k] = LoadU(weights + k * kLanes<T>);
+  for (int k = 0; k < kTaps; ++k) w[k] = LoadU(weights + k * weights_w);
 #pragma GCC unroll 32
   for (int j = 0; j < (kPixels - 1) * kStride + kTaps; ++j, row += w_tap) {
     const V<T> x = LoadU(row);
@@ -50,13 +51,13 @@ PYCONV_INLINE void SharedRow(const ChannelVectorArgs<T>& args, const T* row, con
   for (Index groups = (k_w + kTapGroup - 1) / kTapGroup; groups > 0; --groups) {
     const Index taps = (k_w + groups - 1) / groups;
     if (taps == 3)
-      SharedTaps<T, kPixels, 3, kStride>(row, args.w_tap, weights, acc);
+      SharedTaps<T, kPixels, 3, kStride>(row, args.w_tap, weights, args.weights_w, acc);
     else if (taps == 2)
-      SharedTaps<T, kPixels, 2, kStride>(row, args.w_tap, weights, acc);
+      SharedTaps<T, kPixels, 2, kStride>(row, args.w_tap, weights, args.weights_w, acc);
     else
-      SharedTaps<T, kPixels, 1, kStride>(row, args.w_tap, weights, acc);
+      SharedTaps<T, kPixels, 1, kStride>(row, args.w_tap, weights, args.weights_w, acc);
     row += taps * args.w_tap;
-    weights += taps * kLanes<T>;
+    weights += taps * args.weights_w;
     k_w -= taps;
   }
 }
@@ -65,7 +66,7 @@ template <class T, int kPixels>
 PYCONV_INLINE void StridedRow(const ChannelVectorArgs<T>& args, const T* row, const T* weights,
                               V<T> (&acc)[kPixels][1]) {
   for (Index k = 0; k < args.kernel[kW]; ++k, row += args.w_tap) {
-    const V<T> w = LoadU(weights + k * kLanes<T>);
+    const V<T> w = LoadU(weights + k * args.weights_w);
     const T* pixel = row;
 #pragma GCC unroll 16
     for (int p = 0; p < kPixels; ++p, pixel += args.pixel_step) Accumulate<T>(&acc[p][0], LoadU(pixel), w);

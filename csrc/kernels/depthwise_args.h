@@ -11,7 +11,7 @@ namespace pyconv {
 // A vector of channels a pixel; output m = pixels, n = channels. Element (line, pixel) at tap (kd, kh, kw)
 // reads input[line * line_step + pixel * pixel_step + kd * d_tap + kh * h_tap + kw * w_tap + n]: a whole
 // vector, of which n_valid channels count. The tap's weights are kLanes elements from weights + kd *
-// weights_d + kh * weights_h + kw * kLanes, so that a part of the taps can be taken.
+// weights_d + kh * weights_h + kw * weights_w, so that a part of the taps can be taken.
 template <class T>
 struct ChannelVectorArgs : TileOutput<T> {
   const T* input;
@@ -19,7 +19,7 @@ struct ChannelVectorArgs : TileOutput<T> {
   Index d_tap, h_tap, w_tap;
   Index pixel_step;
   const T* weights;
-  Index weights_d, weights_h;
+  Index weights_d, weights_h, weights_w;
   Index lines, line_step, out_line_step;
   // While line i is computed, the first of the elements ahead[(i * ahead_rows + r) * ahead_row + p *
   // ahead_pixel], r < ahead_rows, p < ahead_pixels are asked for: what the next tile will read.

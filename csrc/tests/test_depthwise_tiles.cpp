@@ -64,6 +64,7 @@ std::string check_channel_vector(const KernelTable& table, int pixels, Index cha
   args.pixel_step = test.stride[kW] * pixel;
   args.line_step = test.stride[kH] * row;
   args.weights = weights.data();
+  args.weights_w = lanes;
   args.weights_h = test.kernel[kW] * lanes;
   args.weights_d = test.kernel[kH] * args.weights_h;
   args.lines = test.lines;
