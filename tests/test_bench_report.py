@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import os
 import re
 import signal
 import time
@@ -84,15 +83,26 @@ def test_markdown_says_what_else_ran():
     assert "TOO MUCH TO BELIEVE" in markdown.render(measured)
 
 
+def test_onlookers_are_other_processes_and_not_this_one(monkeypatch):
+    """Of 10 seconds on two CPUs: 8 busy, 5 of them ours, 1 stolen."""
+    readings = iter([(100.0, 40.0, 3.0, 50.0), (108.0, 45.0, 4.0, 60.0)])
+    monkeypatch.setattr(machine, "_cpu_seconds", lambda: next(readings))
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: 2)
+    assert machine.Onlookers().shares() == (pytest.approx(3 / 20), pytest.approx(1 / 20))
+    monkeypatch.setattr(machine, "_cpu_seconds", lambda: None)
+    assert machine.Onlookers().shares() is None
+
+
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="read from Linux's /proc")
-def test_onlookers_are_other_processes_and_not_this_one():
-    watch = machine.Onlookers()
-    end = time.monotonic() + 0.3
-    while time.monotonic() < end:
+def test_the_system_counts_at_least_what_this_process_used():
+    before, end = machine._cpu_seconds(), time.process_time() + 0.2
+    while time.process_time() < end:
         pass
-    others, stolen = watch.shares()
-    assert 0 <= others <= 1 - 0.5 / os.cpu_count()  # this process had most of a CPU
-    assert 0 <= stolen <= 1
+    everybody, mine, stolen, wall = (b - a for a, b in zip(before, machine._cpu_seconds(), strict=True))
+    assert mine == pytest.approx(0.2, abs=0.05)
+    assert everybody >= mine - 0.05  # the system counts in ticks of 10 ms
+    assert stolen >= 0
+    assert wall >= 0.2
 
 
 def test_markdown_says_why_a_row_has_no_figure():
