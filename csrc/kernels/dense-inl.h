@@ -121,7 +121,7 @@ PYCONV_INLINE void TransposedBlock(const T* pixel, Index act_stride, Index terms
 
 constexpr Index kAheadBytes = 16 << 10;
 
-template <class T, int kM, int kN, bool kTail>
+template <class T, int kM, int kN>
 PYCONV_INLINE const T* TransposedRun(const T* act, Index act_stride, Index length, Index n_valid,
                                      const T* weights, V<T> (&acc)[kM][kN]) {
   const T* ahead = act + kAheadBytes / static_cast<Index>(sizeof(T));
@@ -131,7 +131,7 @@ PYCONV_INLINE const T* TransposedRun(const T* act, Index act_stride, Index lengt
     for (int n = 0; n < kN; ++n, ahead += kLanes<T> * kLanes<T>) {
       const T* pixel = act + k + n * kLanes<T> * act_stride;
       const Index pixels = n_valid - n * kLanes<T>;
-      if (terms == kLanes<T> && (!kTail || pixels >= kLanes<T>))
+      if (terms == kLanes<T> && pixels >= kLanes<T>)
         TransposedBlock<T, kM, kN, true>(pixel, act_stride, terms, pixels, weights, n, ahead, acc);
       else
         TransposedBlock<T, kM, kN, false>(pixel, act_stride, terms, pixels, weights, n, ahead, acc);
@@ -270,8 +270,8 @@ PYCONV_INLINE void RunTile(const TileArgs<T>& args) {
       if constexpr (kKind == TileKind::kOcVector)
         weights = OcVectorRun<T, kM, kN>(act + args.run_offset[run], args.act_stride, length, weights, sum);
       else if constexpr (kKind == TileKind::kTransposed)
-        weights = TransposedRun<T, kM, kN, kTail>(act + args.run_offset[run], args.act_stride, length,
-                                                  args.n_valid, weights, sum);
+        weights = TransposedRun<T, kM, kN>(act + args.run_offset[run], args.act_stride, length, args.n_valid,
+                                           weights, sum);
       else
         weights = PixelVectorRun<T, kM, kN, kTail>(act + args.run_offset[run], args.act_stride, length,
                                                    args.n_valid, weights, sum);
@@ -313,18 +313,12 @@ void OcVectorTile(const TileArgs<T>& args) {
   RunTile<T, kM, kN, TileKind::kOcVector, false>(args);
 }
 
-// Whose n are pixels.
-template <class T, TileKind kKind, int kM, int kN>
-PYCONV_INLINE void PixelTile(const TileArgs<T>& args) {
-  if (args.n_valid == kN * kLanes<T>)
-    RunTile<T, kM, kN, kKind, false>(args);
-  else
-    RunTile<T, kM, kN, kKind, true>(args);
-}
-
 template <class T, int kM, int kN>
 void PixelVectorTile(const TileArgs<T>& args) {
-  PixelTile<T, TileKind::kPixelVector, kM, kN>(args);
+  if (args.n_valid == kN * kLanes<T>)
+    RunTile<T, kM, kN, TileKind::kPixelVector, false>(args);
+  else
+    RunTile<T, kM, kN, TileKind::kPixelVector, true>(args);
 }
 
 // A row of tiles of one vector.
@@ -333,7 +327,7 @@ void TransposedTiles(const TileArgs<T>& args) {
   TileArgs<T> tile = args;
   for (Index left = args.n_valid; left > 0; left -= kLanes<T>) {
     tile.n_valid = left < kLanes<T> ? left : kLanes<T>;
-    PixelTile<T, TileKind::kTransposed, kM, 1>(tile);
+    RunTile<T, kM, 1, TileKind::kTransposed, true>(tile);
     tile.act += kLanes<T> * args.act_stride;
     tile.out += kLanes<T> * args.out_n_stride;
     if (tile.residual) tile.residual += kLanes<T> * args.out_n_stride;
@@ -348,7 +342,7 @@ struct TileSizes {
   static constexpr int kOcVectors = kRegisters == 32 && kVectorBytes == 16 ? 4 : 2;
   static constexpr int kPixelRows = kRegisters == 32 ? 8 : 4;
   // Few output channels: wide tiles read long pieces of each row of memory, which is all there is to do.
-  static constexpr int kWideRows = 4;
+  static constexpr int kWideRows = 2;
   static constexpr int kWide = kRegisters == 32 ? 24 : kRegisters == 16 && kVectorBytes == 32 ? 12 : 0;
 };
 

@@ -8,6 +8,10 @@ namespace pyconv {
 namespace PYCONV_TARGET_NS {
 namespace {
 
+// Bytes ahead of every load that are asked for, into L2: average 2x2 stride 2 of 8x256@28 from memory 657 us,
+// 424 with it (2 KB 602, 8 KB 442); before pixels were met in order 804 (torch 434).
+constexpr Index kPixelAhead = 4096;
+
 // Vectors of channels. Where fewer are left than a block takes, its last ones start earlier instead of being
 // masked (the same bits are stored twice); only fewer channels than lanes need the mask.
 template <class T, int kVectors, bool kPartial>
@@ -24,6 +28,7 @@ struct ChannelBlock {
     return b;
   }
   V<T> Load(const T* p, int v) const {
+    __builtin_prefetch(p + offset[v] + kPixelAhead / static_cast<Index>(sizeof(T)), 0, 2);
     if constexpr (kPartial)
       return LoadN(p + offset[v], partial);
     else
@@ -184,6 +189,22 @@ void PixelsOfThreeRow(const PoolArgs<T>& a, const PixelRow<T>& r, const Block& b
   PixelsAny<Op>(a, r, block, inner.end, a.col_end);
 }
 
+// Wide blocks of channels: rows of a window lie far apart, and each visit costs a page walk.
+template <class Op, class T>
+void PixelBlocks(const PoolArgs<T>& a, const PixelRow<T>& r, Index begin, Index end) {
+  constexpr Index kL = kLanes<T>;
+  const Index last = a.channel_end;
+  Index channel = a.channel_begin;
+  for (; last - channel > 4 * kL; channel += 8 * kL)
+    PixelsAny<Op>(a, r, ChannelBlock<T, 8, false>::Of(channel, Smaller(channel + 8 * kL, last)), begin, end);
+  if (last - channel > 2 * kL)
+    PixelsAny<Op>(a, r, ChannelBlock<T, 4, false>::Of(channel, last), begin, end);
+  else if (last - channel > kL)
+    PixelsAny<Op>(a, r, ChannelBlock<T, 2, false>::Of(channel, last), begin, end);
+  else if (channel < last)
+    PixelsAny<Op>(a, r, ChannelBlock<T, 1, false>::Of(last - kL, last), begin, end);
+}
+
 template <class Op, class T>
 void PoolPixelRow(const PoolArgs<T>& a, const PixelRow<T>& r) {
   constexpr Index kL = kLanes<T>;
@@ -202,16 +223,10 @@ void PoolPixelRow(const PoolArgs<T>& a, const PixelRow<T>& r) {
       PixelsOfThreeRow<Op>(a, r, ChannelBlock<T, 1, false>::Of(end - kL, end));
     return;
   }
-  // Wide blocks: rows of a window lie far apart, and each visit costs a page walk.
-  const Index begin = a.col_begin, last = a.col_end;
-  for (; end - channel > 4 * kL; channel += 8 * kL)
-    PixelsAny<Op>(a, r, ChannelBlock<T, 8, false>::Of(channel, Smaller(channel + 8 * kL, end)), begin, last);
-  if (end - channel > 2 * kL)
-    PixelsAny<Op>(a, r, ChannelBlock<T, 4, false>::Of(channel, end), begin, last);
-  else if (end - channel > kL)
-    PixelsAny<Op>(a, r, ChannelBlock<T, 2, false>::Of(channel, end), begin, last);
-  else if (channel < end)
-    PixelsAny<Op>(a, r, ChannelBlock<T, 1, false>::Of(end - kL, end), begin, last);
+  // Windows that share no column are taken one by one, so that memory is met in the order it lies in.
+  const bool apart = (a.kernel[kW] - 1) * a.dilation[kW] < a.stride[kW];
+  const Index step = apart ? 1 : a.col_end - a.col_begin;
+  for (Index col = a.col_begin; col < a.col_end; col += step) PixelBlocks<Op>(a, r, col, col + step);
 }
 
 template <class Op, class T>
