@@ -10,7 +10,7 @@ from pyconv.bench import compare, gate, records, run
 from pyconv.bench.stats import Ratio
 from pyconv.bench.suites import Options
 
-COMMITTED = Path(__file__).resolve().parent.parent / "benchmarks" / "results" / "layers-pool.json"
+COMMITTED = Path(__file__).resolve().parent.parent / "benchmarks" / "results" / "quick.json"
 ROWS = 12
 
 
