@@ -11,21 +11,21 @@
 namespace pyconv {
 namespace {
 
-// Channels before the first aligned vector, where all pixels are aligned alike: NumPy's large arrays begin 16
-// bytes behind a cache line, and every vector would straddle two (3x3 dilation 4, 960@33: 688 us, 530 with
-// it; 3x3 384@28 118 and 95; 64@112 293 and 274, below 4 vectors one more costs as much).
+// Channels between the last aligned address and the first one, where all pixels are aligned alike: NumPy's
+// large arrays begin 16 bytes behind a cache line, and every vector would straddle two (3x3 dilation 4,
+// 960@33: 688 us, 530 with it; 3x3 384@28 118 and 95; 64@112 293 and 274, below 4 vectors one more costs as
+// much).
 constexpr Index kLeastVectors = 4;
 
 template <class T>
-Index head_channels(const ConvPlan& plan, const T* input) {
+Index missing_channels(const ConvPlan& plan, const T* input) {
   const ConvProblem& p = plan.request.problem;
   const ActivationStrides& in = plan.request.in;
   const Index lanes = depthwise_lanes<T>(plan);
   if (!plan.blocking.in_place || p.out_ch < kLeastVectors * lanes || in.batch % lanes != 0) return 0;
   for (int dim = kD; dim <= kW; ++dim)
     if (p.in[dim] > 1 && in.spatial[dim] % lanes != 0) return 0;
-  const auto behind = static_cast<Index>(reinterpret_cast<std::uintptr_t>(input) / sizeof(T)) % lanes;
-  return behind == 0 ? 0 : lanes - behind;
+  return static_cast<Index>(reinterpret_cast<std::uintptr_t>(input) / sizeof(T)) % lanes;
 }
 
 template <class T>
@@ -37,7 +37,7 @@ class DepthwiseRun {
         kernels_(depthwise_kernels<T>(*plan.request.table->depthwise)),
         gather_(dense_kernels<T>(*plan.request.table)),
         lanes_(depthwise_lanes<T>(plan)),
-        grid_(depthwise_grid(plan, head_channels(plan, static_cast<const T*>(operands.input)))),
+        grid_(depthwise_grid(plan, missing_channels(plan, static_cast<const T*>(operands.input)))),
         tiles_(depthwise_tile_count(plan, grid_)),
         multiplier_(p_.out_ch_per_group()),
         window_(by_channel(plan)

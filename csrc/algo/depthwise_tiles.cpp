@@ -49,11 +49,11 @@ DepthwiseWindow pixel_window(const ConvProblem& p, Index lines, Index pixels, In
   return w;
 }
 
-DepthwiseGrid depthwise_grid(const ConvPlan& plan, Index head) {
+DepthwiseGrid depthwise_grid(const ConvPlan& plan, Index missing) {
   const ConvProblem& p = plan.request.problem;
   const Blocking& b = plan.blocking;
   return {ceil_div(p.out[kH], b.rows), ceil_div(p.out[kW], b.cols),
-          (head > 0) + ceil_div(p.out_ch - head, b.oc_per_chunk), b.oc_per_chunk, head};
+          ceil_div(p.out_ch + missing, b.oc_per_chunk), b.oc_per_chunk, missing};
 }
 
 Index depthwise_tile_count(const ConvPlan& plan, const DepthwiseGrid& g) {
@@ -75,10 +75,9 @@ DepthwiseTile decode_tile(const ConvPlan& plan, const DepthwiseGrid& g, Index nu
   t.image = number;
   t.pixels = min_of(b.cols, p.out[kW] - t.ow0);
   t.lines = min_of(b.rows, p.out[kH] - t.oh0);
-  const bool is_head = g.head > 0 && strip == 0;
-  t.channel0 =
-      g.head > 0 && strip > 0 ? g.head + (strip - 1) * g.channels_per_strip : strip * g.channels_per_strip;
-  t.channels = is_head ? g.head : min_of(g.channels_per_strip, p.out_ch - t.channel0);
+  const Index channel = strip * g.channels_per_strip - g.missing;
+  t.channel0 = max_of(0, channel);
+  t.channels = min_of(p.out_ch, channel + g.channels_per_strip) - t.channel0;
   return t;
 }
 

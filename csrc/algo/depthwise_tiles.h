@@ -16,8 +16,8 @@ Index depthwise_lanes(const ConvPlan& plan) {
   return dense_kernels<T>(*plan.request.table).lanes;
 }
 
-// Elements between the taps of packed weights: any vector of channels can be read, from any channel on, and
-// taps do not share cache sets.
+// Elements between the taps of packed weights: a whole vector can be read from any channel on; where channels
+// are a power of two, taps do not share cache sets.
 inline Index channel_taps_pitch(const ConvProblem& p, Index lanes) {
   return round_up(p.out_ch, lanes) + lanes;
 }
@@ -43,14 +43,14 @@ struct DepthwiseTile {
   Index oh0, lines, ow0, pixels;
 };
 
-// A strip of channel vectors may start with fewer channels (`head`), so that the others are aligned.
+// The first strip of channel vectors may have `missing` channels fewer, so that the others are aligned.
 // Tiles are numbered so that neighbours share memory: channels-last sweeps channels first, channels-first the
 // positions of a channel.
 struct DepthwiseGrid {
-  Index row_bands, col_bands, strips, channels_per_strip, head;
+  Index row_bands, col_bands, strips, channels_per_strip, missing;
 };
 
-DepthwiseGrid depthwise_grid(const ConvPlan& plan, Index head = 0);
+DepthwiseGrid depthwise_grid(const ConvPlan& plan, Index missing = 0);
 Index depthwise_tile_count(const ConvPlan& plan, const DepthwiseGrid& grid);
 DepthwiseTile decode_tile(const ConvPlan& plan, const DepthwiseGrid& grid, Index number);
 

@@ -277,7 +277,7 @@ TileKind choose_kind(const Request& r, const DenseKernels<T>& kernels) {
   const ConvProblem& p = r.problem;
   const Index lanes = kernels.lanes;
   // Few output channels: vectors of them would be nearly empty. Read once, pixels are transposed on the way.
-  if (r.in.channel == 1 && p.taps() == 1 && p.in_ch_per_group() >= lanes &&
+  if (r.in.channel == 1 && p.taps() == 1 && !p.is_padded() && p.in_ch_per_group() >= lanes &&
       p.out_ch_per_group() <= kernels.transposed.max_rows && p.out[kW] >= lanes)
     return TileKind::kTransposed;
   const Index vectors = round_up(p.out[kW], lanes);

@@ -20,7 +20,7 @@ PYCONV_INLINE void CopyRow(T* dst, const T* src, Index count) {
 }
 
 // One block of at most kLanes x kLanes through registers. Pointers run from line to line: as base + c *
-// stride, gcc keeps 16 offsets, on the stack (16x16 of float: 220 cycles instead of CYCLES).
+// stride, gcc keeps 16 offsets, on the stack (1x1 256 > 2 on 16x16 pixels in cache: 15.4 us, 13.4 without).
 template <class T, bool kFull>
 PYCONV_INLINE void TransposeBlock(T* dst, Index dst_stride, const T* src, Index src_j_stride, Index rows,
                                   Index cols) {
