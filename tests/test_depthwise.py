@@ -33,6 +33,15 @@ CASES = [
             {"size": (5, 7, 9), "kernel": (2, 3, 3), "padding": 1, "stride": 2, "padding_mode": "circular"},
         ),
     )
+] + [
+    # Channels shared out to threads, with a rest that fills no vector; bands of columns; bands of dilated rows.
+    ConvCase(in_ch=channels, out_ch=channels, groups=channels, bias=True, **shape)
+    for channels, shape in (
+        (193, {"size": (3, 5), "kernel": (3, 3), "padding": 1}),
+        (300, {"size": (21, 40), "kernel": (3, 3), "padding": 2, "dilation": 2}),
+        (70, {"size": (4, 2600), "kernel": (3, 3), "padding": 1}),
+        (40, {"size": (3, 12, 50), "kernel": (3, 5, 3), "padding": 2, "dilation": (1, 2, 1)}),
+    )
 ]  # fmt: skip
 
 

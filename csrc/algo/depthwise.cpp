@@ -55,8 +55,7 @@ void choose_tile(const ConvProblem& p, Index lanes, Index register_cols, Blockin
     return window_bytes(p, b->kind, rows, cols, lanes) <= limit;
   };
   const Index least = EvenSplit(p.out[kW], register_cols).size(0);
-  double limit = static_cast<double>(b->in_place ? static_cast<Index>(kL2Bytes / 16) * min_of(p.kernel[kD], 4)
-                                                 : kWindowBytes);
+  double limit = static_cast<double>(kWindowBytes);
   if (!fits(1, least, limit)) limit = static_cast<double>(kL2Bytes) / 2;
   b->rows = 1;
   b->cols = fits(1, least, kScratchLimit) ? least : 1;
@@ -65,16 +64,42 @@ void choose_tile(const ConvProblem& p, Index lanes, Index register_cols, Blockin
       b->cols = min_of(p.out[kW], 2 * b->cols);
   };
   if (b->kind == TileKind::kPixelVector) widen();
-  if (b->in_place && p.kernel[kD] == 1 && p.dilation == spatial_of(1)) {
-    // Whole rows where the lines of one window stay in L1: every line of memory is then met once.
-    limit *= 2;
-    while (b->cols < p.out[kW] && fits(1, min_of(p.out[kW], b->cols + register_cols), kWindowBytes))
-      b->cols = min_of(p.out[kW], b->cols + register_cols);
-    b->cols = EvenSplit(p.out[kW], b->cols).size(0);
-  }
   while (b->rows < p.out[kH] && fits(b->rows + 1, b->cols, limit)) ++b->rows;
   b->rows = EvenSplit(p.out[kH], b->rows).size(0);
   if (b->rows == p.out[kH]) widen();
+}
+
+// In place: whole rows of all channels, as many as leave what they read in a part of L2 (of a volume,
+// planes); narrower only where the rows that one line reads do not fit there, or threads would go without.
+void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols, int threads, Blocking* b) {
+  constexpr Index kTilesPerThread = 8;
+  constexpr Index kLongRun = 256;  // channels of a pixel, in a row in memory
+  const auto fits = [&](Index rows, std::size_t limit) {
+    const bool phases = output_phases(p, kH) > 1;  // then lines are as far apart as taps
+    const double lines =
+        static_cast<double>(phases ? rows - 1 + p.kernel[kH]
+                                   : (rows - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH]));
+    const double bytes =
+        window_bytes(p, b->kind, 1, b->cols, b->oc_per_chunk) / static_cast<double>(p.kernel[kH]);
+    return lines * bytes <= static_cast<double>(limit);
+  };
+  const auto halve = [](Index n, Index unit) { return round_up(ceil_div(n, 2), unit); };
+  const auto lines = [&] {
+    return p.batch * p.out[kD] * p.out[kH] * ceil_div(p.out[kW], b->cols) *
+           ceil_div(p.out_ch, b->oc_per_chunk);
+  };
+  b->rows = 1;
+  b->cols = p.out[kW];
+  b->oc_per_chunk = p.out_ch;
+  for (const Index least : {kLongRun, 4 * lanes}) {
+    while (!fits(1, kL2Bytes / 2) && b->oc_per_chunk > least) b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
+    while (!fits(1, kL2Bytes / 2) && b->cols > register_cols) b->cols = halve(b->cols, 1);
+  }
+  const Index wanted = threads > 1 ? kTilesPerThread * threads : 1;
+  while (lines() < wanted && b->oc_per_chunk > 4 * lanes) b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
+  const Index most = max_of(1, min_of(p.out[kH], lines() / wanted));
+  while (b->rows < most && fits(b->rows + 1, kL2Bytes / (p.kernel[kD] > 1 ? 2 : 4))) ++b->rows;
+  b->rows = EvenSplit(ceil_div(p.out[kH], output_phases(p, kH)), b->rows).size(0);
 }
 
 bool taps_are_contiguous(const WeightStrides& w, const ConvProblem& p) {
@@ -86,12 +111,12 @@ bool taps_are_contiguous(const WeightStrides& w, const ConvProblem& p) {
   return p.out_ch == 1 || w.out_ch == expected;
 }
 
-// Columns at the edge are tiles of their own: below a register tile of inner ones the copy is cheaper (Zen 4,
-// 960@7: 27 us by copy, 38 in place; 144@56: 224 and 157).
-bool pays_in_place(const ConvProblem& p) {
-  if (!p.is_padded() || p.kernel[kD] > 1) return true;
-  const Index edges = ceil_div(p.pad_begin[kW], p.stride[kW]) + ceil_div(p.pad_end[kW], p.stride[kW]);
-  return p.out[kW] - edges >= kWideRow;
+// Taps in zero padding are left out, other padding needs the copy, as do channels that fill no vector. A long
+// row of taps is read again and again: from a copy, where pixels do not lie in the same few cache sets.
+bool reads_in_place(const Request& r, Index lanes) {
+  const ConvProblem& p = r.problem;
+  return r.in.channel == 1 && p.out_ch_per_group() == 1 && p.out_ch >= lanes && p.kernel[kW] <= kLongKernel &&
+         (p.pads_zeros() || !p.is_padded());
 }
 
 template <class T>
@@ -103,23 +128,26 @@ ConvPlan plan_depthwise(const Request& request) {
   Blocking& b = plan.blocking;
   b.kind = choose_kind(plan.request, lanes);
   const bool channels = by_channel(plan);
-  b.in_place = channels && plan.request.in.channel == 1 && p.out_ch_per_group() == 1 && pays_in_place(p);
-  choose_tile(p, lanes, channels ? kernels.max_pixels : kernels.max_vectors * lanes, &b);
-  // Copies of channels-last pixels take several cache lines of each: pixels lie pages apart.
-  const double strips =
-      plan.request.in.channel == 1 && !b.in_place
-          ? static_cast<double>(kWindowBytes) / window_bytes(p, b.kind, b.rows, b.cols, lanes)
-          : 1;
-  b.pitch = channels ? min_of(lanes * max_of(1, static_cast<Index>(strips)), round_up(p.out_ch, lanes)) : 1;
-  b.oc_per_chunk = channels ? min_of(b.pitch, p.out_ch) : 1;
+  b.in_place = channels && reads_in_place(plan.request, lanes);
+  if (b.in_place) {
+    choose_rows_in_place(p, lanes, kernels.max_pixels, request.threads, &b);
+  } else {
+    choose_tile(p, lanes, channels ? kernels.max_pixels : kernels.max_vectors * lanes, &b);
+    // Copies of channels-last pixels take several cache lines of each: pixels lie pages apart.
+    const double strips = plan.request.in.channel == 1 ? static_cast<double>(kWindowBytes) /
+                                                             window_bytes(p, b.kind, b.rows, b.cols, lanes)
+                                                       : 1;
+    b.pitch = channels ? min_of(lanes * max_of(1, static_cast<Index>(strips)), round_up(p.out_ch, lanes)) : 1;
+    b.oc_per_chunk = channels ? min_of(b.pitch, p.out_ch) : 1;
+    const DepthwiseWindow window =
+        channels ? channel_window(p, b.rows, b.cols, b.pitch) : pixel_window(p, b.rows, b.cols, lanes);
+    plan.scratch_per_thread = static_cast<std::size_t>(window.elements()) * sizeof(T);
+  }
   if (channels || !taps_are_contiguous(plan.request.weight, p)) {
     plan.form = channels ? PackedForm::kChannelTaps : PackedForm::kTaps;
     plan.packed_bytes =
         static_cast<std::size_t>((channels ? channel_taps_pitch(p, lanes) : p.out_ch) * p.taps()) * sizeof(T);
   }
-  const DepthwiseWindow window =
-      channels ? channel_window(p, b.rows, b.cols, b.pitch) : pixel_window(p, b.rows, b.cols, lanes);
-  plan.scratch_per_thread = static_cast<std::size_t>(window.elements()) * sizeof(T);
   plan.chunks =
       min_of(depthwise_tile_count(plan, depthwise_grid(plan)), 16 * static_cast<Index>(request.threads));
   return plan;
@@ -176,8 +204,11 @@ void pack(const ConvPlan& plan, const void* weight, void* packed) {
 
 void execute(const ConvPlan& plan, const ConvOperands& operands) {
   const double expected_us = depthwise_cost_us(plan.request.problem);
-  dispatch_dtype(plan.request.problem,
-                 [&](auto zero) { run_depthwise<decltype(zero)>(plan, operands, expected_us); });
+  dispatch_dtype(plan.request.problem, [&](auto zero) {
+    using T = decltype(zero);
+    const auto run = plan.blocking.in_place ? run_depthwise_rows<T> : run_depthwise<T>;
+    run(plan, operands, expected_us);
+  });
 }
 
 }  // namespace

@@ -49,11 +49,16 @@ DepthwiseWindow pixel_window(const ConvProblem& p, Index lines, Index pixels, In
   return w;
 }
 
-DepthwiseGrid depthwise_grid(const ConvPlan& plan, Index missing) {
+DepthwiseGrid depthwise_grid(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const Blocking& b = plan.blocking;
-  return {ceil_div(p.out[kH], b.rows), ceil_div(p.out[kW], b.cols),
-          ceil_div(p.out_ch + missing, b.oc_per_chunk), b.oc_per_chunk, missing};
+  const Index phases = b.in_place ? min_of(p.out[kH], output_phases(p, kH)) : 1;
+  // Read in place, the last strip takes the channels that would fill no vector.
+  const Index lanes =
+      p.dtype == DType::kFloat32 ? depthwise_lanes<float>(plan) : depthwise_lanes<double>(plan);
+  const Index spare = b.in_place ? lanes - 1 : 0;
+  return {phases, phases * ceil_div(ceil_div(p.out[kH], phases), b.rows), ceil_div(p.out[kW], b.cols),
+          ceil_div(p.out_ch - spare, b.oc_per_chunk), b.oc_per_chunk};
 }
 
 Index depthwise_tile_count(const ConvPlan& plan, const DepthwiseGrid& g) {
@@ -65,19 +70,21 @@ DepthwiseTile decode_tile(const ConvPlan& plan, const DepthwiseGrid& g, Index nu
   const ConvProblem& p = plan.request.problem;
   const Blocking& b = plan.blocking;
   DepthwiseTile t;
-  Index strip = 0;
-  if (by_channel(plan)) strip = take_digit(&number, g.strips);
+  const bool channels_inner = by_channel(plan) && !b.in_place;
+  const bool depth_inner = by_channel(plan) && p.kernel[kD] > 1;
+  Index strip = channels_inner ? take_digit(&number, g.strips) : 0;
+  t.od = depth_inner ? take_digit(&number, p.out[kD]) : 0;
+  const Index band = take_digit(&number, g.row_bands), bands_of_phase = g.row_bands / g.row_phases;
   t.ow0 = take_digit(&number, g.col_bands) * b.cols;
-  if (by_channel(plan)) t.od = take_digit(&number, p.out[kD]);
-  t.oh0 = take_digit(&number, g.row_bands) * b.rows;
-  if (!by_channel(plan)) t.od = take_digit(&number, p.out[kD]);
-  if (!by_channel(plan)) strip = take_digit(&number, g.strips);
+  if (!channels_inner) strip = take_digit(&number, g.strips);
+  if (!depth_inner) t.od = take_digit(&number, p.out[kD]);
   t.image = number;
   t.pixels = min_of(b.cols, p.out[kW] - t.ow0);
-  t.lines = min_of(b.rows, p.out[kH] - t.oh0);
-  const Index channel = strip * g.channels_per_strip - g.missing;
-  t.channel0 = max_of(0, channel);
-  t.channels = min_of(p.out_ch, channel + g.channels_per_strip) - t.channel0;
+  t.line_step = g.row_phases;
+  t.oh0 = band / bands_of_phase + band % bands_of_phase * b.rows * t.line_step;
+  t.lines = max_of(0, min_of(b.rows, ceil_div(p.out[kH] - t.oh0, t.line_step)));
+  t.channel0 = strip * g.channels_per_strip;
+  t.channels = strip + 1 < g.strips ? g.channels_per_strip : p.out_ch - t.channel0;
   return t;
 }
 

@@ -37,20 +37,27 @@ struct DepthwiseWindow {
 DepthwiseWindow channel_window(const ConvProblem& problem, Index lines, Index pixels, Index channels);
 DepthwiseWindow pixel_window(const ConvProblem& problem, Index lines, Index pixels, Index lanes);
 
-// A block of outputs: `channels` output channels from channel0 (one, for pixel vectors).
+// A block of outputs: `channels` output channels from channel0 (one, for pixel vectors), `lines` rows from
+// oh0 on, `line_step` apart.
 struct DepthwiseTile {
   Index image, channel0, channels, od;
-  Index oh0, lines, ow0, pixels;
+  Index oh0, lines, line_step, ow0, pixels;
 };
 
-// The first strip of channel vectors may have `missing` channels fewer, so that the others are aligned.
-// Tiles are numbered so that neighbours share memory: channels-last sweeps channels first, channels-first the
-// positions of a channel.
+// Where taps are `dilation` apart and outputs are not, every (dilation / stride)-th output shares input with
+// its neighbours: so many phases there are, 1 where they do not.
+inline Index output_phases(const ConvProblem& p, int dim) {
+  return p.kernel[dim] > 1 && p.dilation[dim] % p.stride[dim] == 0 ? p.dilation[dim] / p.stride[dim] : 1;
+}
+
+// Tiles are numbered so that neighbours share memory: copied channels-last windows sweep channels first, rows
+// read in place go down the image (or through its depths), channels-first sweeps the positions of a channel.
+// read in place are taken phase by phase of a dilated kernel.
 struct DepthwiseGrid {
-  Index row_bands, col_bands, strips, channels_per_strip, missing;
+  Index row_phases, row_bands, col_bands, strips, channels_per_strip;
 };
 
-DepthwiseGrid depthwise_grid(const ConvPlan& plan, Index missing = 0);
+DepthwiseGrid depthwise_grid(const ConvPlan& plan);
 Index depthwise_tile_count(const ConvPlan& plan, const DepthwiseGrid& grid);
 DepthwiseTile decode_tile(const ConvPlan& plan, const DepthwiseGrid& grid, Index number);
 

@@ -127,12 +127,13 @@ class GroupedRun {
     args.w_tap = dense_.lanes;
     args.pixel_step = window_.pixel * p_.stride[kW];
     args.line_step = window_.row * p_.stride[kH];
+    args.end_column = window_.cols * p_.in_ch_per_group();
     args.lines = t.lines;
     args.weights = static_cast<const T*>(operands_.packed) + t.channel0 * p_.in_ch_per_group() * p_.taps();
     args.weights_w = dense_.lanes;
     args.weights_h = taps_.count[kW] * args.weights_w;
     args.weights_d = taps_.count[kH] * args.weights_h;
-    kernels_.channel_vector[t.pixels](args);
+    kernels_.channel_vector[t.pixels](args, 0);
   }
 
   const ConvPlan& plan_;

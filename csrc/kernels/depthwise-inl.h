@@ -22,16 +22,28 @@ PYCONV_INLINE void NextLine(TileOutput<T>* output, Index step) {
 // --- vectors of channels
 // ------------------------------------------------------------------------------------
 
-// kTaps taps of a row for kPixels outputs that are kStride taps apart: each pixel is loaded once.
-template <class T, int kPixels, int kTaps, int kStride>
-PYCONV_INLINE void SharedTaps(const T* row, Index w_tap, const T* weights, Index weights_w,
+// The columns that a row's taps reach, w_tap apart, and which of them lie in the input: [begin, end).
+template <class T>
+struct Columns {
+  const T* row;
+  Index w_tap, begin, end;
+
+  void skip(Index taps) { row += taps * w_tap, begin -= taps, end -= taps; }
+};
+
+// kTaps taps of a row for kPixels outputs that are kStride taps apart: each pixel is loaded once. kClipped:
+// columns outside are zeros.
+template <class T, int kPixels, int kTaps, int kStride, bool kClipped>
+PYCONV_INLINE void SharedTaps(const Columns<T>& columns, const T* weights, Index weights_w,
                               V<T> (&acc)[kPixels][1]) {
+  alignas(kVectorBytes) static const T zeros[kLanes<T>] = {};
   V<T> w[kTaps];
 #pragma GCC unroll 4
   for (int k = 0; k < kTaps; ++k) w[k] = LoadU(weights + k * weights_w);
+  const T* pixel = columns.row;
 #pragma GCC unroll 32
-  for (int j = 0; j < (kPixels - 1) * kStride + kTaps; ++j, row += w_tap) {
-    const V<T> x = LoadU(row);
+  for (int j = 0; j < (kPixels - 1) * kStride + kTaps; ++j, pixel += columns.w_tap) {
+    const V<T> x = LoadU(!kClipped || (j >= columns.begin && j < columns.end) ? pixel : zeros);
 #pragma GCC unroll 4
     for (int k = 0; k < kTaps; ++k) {
       const int p = (j - k) / kStride;
@@ -40,25 +52,24 @@ PYCONV_INLINE void SharedTaps(const T* row, Index w_tap, const T* weights, Index
   }
 }
 
-// A row's taps are taken in groups of at most three: with 14 pixels that already loads less than once every
+// A row's taps in threes, the last four as two pairs: with 14 pixels that already loads less than once every
 // other FMA, so that even loads that straddle cache lines keep up (groups of 5 measured the same).
-constexpr Index kTapGroup = 3;
-
-template <class T, int kPixels, int kStride>
+template <class T, int kPixels, int kStride, bool kClipped>
 PYCONV_INLINE void SharedRow(const ChannelVectorArgs<T>& args, const T* row, const T* weights,
                              V<T> (&acc)[kPixels][1]) {
-  Index k_w = args.kernel[kW];
-  for (Index groups = (k_w + kTapGroup - 1) / kTapGroup; groups > 0; --groups) {
-    const Index taps = (k_w + groups - 1) / groups;
+  Columns<T> columns{row, args.w_tap, args.first_column, args.end_column};
+  const Index w = args.weights_w;
+  for (Index left = args.kernel[kW]; left > 0;) {
+    const Index taps = left == 4 ? 2 : left < 3 ? left : 3;
     if (taps == 3)
-      SharedTaps<T, kPixels, 3, kStride>(row, args.w_tap, weights, args.weights_w, acc);
+      SharedTaps<T, kPixels, 3, kStride, kClipped>(columns, weights, w, acc);
     else if (taps == 2)
-      SharedTaps<T, kPixels, 2, kStride>(row, args.w_tap, weights, args.weights_w, acc);
+      SharedTaps<T, kPixels, 2, kStride, kClipped>(columns, weights, w, acc);
     else
-      SharedTaps<T, kPixels, 1, kStride>(row, args.w_tap, weights, args.weights_w, acc);
-    row += taps * args.w_tap;
-    weights += taps * args.weights_w;
-    k_w -= taps;
+      SharedTaps<T, kPixels, 1, kStride, kClipped>(columns, weights, w, acc);
+    columns.skip(taps);
+    weights += taps * w;
+    left -= taps;
   }
 }
 
@@ -73,34 +84,43 @@ PYCONV_INLINE void StridedRow(const ChannelVectorArgs<T>& args, const T* row, co
   }
 }
 
-template <class T>
-PYCONV_INLINE void PrefetchAhead(const ChannelVectorArgs<T>& args, Index line) {
-  for (Index r = 0; r < args.ahead_rows; ++r) {
-    const T* pixel = args.ahead + (line * args.ahead_rows + r) * args.ahead_row;
-    for (Index p = 0; p < args.ahead_pixels; ++p, pixel += args.ahead_pixel) __builtin_prefetch(pixel, 0, 2);
-  }
+template <class T, bool kWrite>
+PYCONV_INLINE void Ask(const AskAhead<T>& ahead, Index line, Index channel) {
+  const T* row = ahead.first + line * ahead.rows * ahead.row_step + channel * ahead.channel_step;
+  for (Index r = 0; r < ahead.rows; ++r, row += ahead.row_step)
+    for (Index v = 0; v < ahead.vectors; ++v) __builtin_prefetch(row + v * ahead.vector_step, kWrite, 2);
 }
 
 // kStride 0: the distance between outputs is no small multiple of the distance between taps.
-template <class T, int kPixels, int kStride>
-__attribute__((noinline)) void ChannelVectorLines(const ChannelVectorArgs<T>& args) {
-  TileOutput<T> output = args;
-  const V<T> bias = args.bias ? PositiveZero<T>(LoadN(args.bias, args.n_valid)) : Zero<T>();
-  for (Index line = 0; line < args.lines; ++line) {
-    V<T> acc[kPixels][1];
+template <class T, int kPixels, int kStride, bool kClipped>
+PYCONV_INLINE void SumTaps(const ChannelVectorArgs<T>& args, const T* input, const T* weights,
+                           V<T> (&acc)[kPixels][1]) {
 #pragma GCC unroll 16
-    for (int p = 0; p < kPixels; ++p) acc[p][0] = Zero<T>();
-    PrefetchAhead(args, line);
-    for (Index kd = 0; kd < args.kernel[kD]; ++kd) {
-      const T* row = args.input + line * args.line_step + kd * args.d_tap;
-      const T* weights = args.weights + kd * args.weights_d;
-      for (Index kh = 0; kh < args.kernel[kH]; ++kh, row += args.h_tap, weights += args.weights_h) {
-        if constexpr (kStride != 0)
-          SharedRow<T, kPixels, kStride>(args, row, weights, acc);
-        else
-          StridedRow<T, kPixels>(args, row, weights, acc);
-      }
+  for (int p = 0; p < kPixels; ++p) acc[p][0] = Zero<T>();
+  for (Index kd = 0; kd < args.kernel[kD]; ++kd, input += args.d_tap, weights += args.weights_d) {
+    const T* row = input;
+    const T* row_weights = weights;
+    for (Index kh = 0; kh < args.kernel[kH]; ++kh, row += args.h_tap, row_weights += args.weights_h) {
+      if constexpr (kStride != 0)
+        SharedRow<T, kPixels, kStride, kClipped>(args, row, row_weights, acc);
+      else
+        StridedRow<T, kPixels>(args, row, row_weights, acc);
     }
+  }
+}
+
+template <class T, int kPixels, int kStride, bool kClipped>
+__attribute__((noinline)) void ChannelVectorLines(const ChannelVectorArgs<T>& args, Index channel) {
+  TileOutput<T> output = args;
+  NextLine(&output, channel * args.out_n_stride);
+  output.n_valid = args.n_valid - channel < kLanes<T> ? args.n_valid - channel : kLanes<T>;
+  const V<T> bias = args.bias ? PositiveZero<T>(LoadN(args.bias + channel, output.n_valid)) : Zero<T>();
+  const T* input = args.input + channel;
+  for (Index line = 0; line < args.lines; ++line, input += args.line_step) {
+    V<T> acc[kPixels][1];
+    Ask<T, false>(args.ahead_input, line, channel);
+    Ask<T, true>(args.ahead_output, line, channel);
+    SumTaps<T, kPixels, kStride, kClipped>(args, input, args.weights + channel, acc);
 #pragma GCC unroll 16
     for (int p = 0; p < kPixels; ++p) acc[p][0] = acc[p][0] + bias;
     Finish<T, kPixels, 1>(output, acc);
@@ -108,14 +128,23 @@ __attribute__((noinline)) void ChannelVectorLines(const ChannelVectorArgs<T>& ar
   }
 }
 
-template <class T, int kPixels>
-void ChannelVectorTile(const ChannelVectorArgs<T>& args) {
-  if (args.pixel_step == args.w_tap)
-    ChannelVectorLines<T, kPixels, 1>(args);
-  else if (args.pixel_step == 2 * args.w_tap)
-    ChannelVectorLines<T, kPixels, 2>(args);
+template <class T, int kPixels, int kStride>
+PYCONV_INLINE void ClipColumns(const ChannelVectorArgs<T>& args, Index channel) {
+  const Index columns = (kPixels - 1) * kStride + args.kernel[kW];
+  if (args.first_column > 0 || args.end_column < columns)
+    ChannelVectorLines<T, kPixels, kStride, true>(args, channel);
   else
-    ChannelVectorLines<T, kPixels, 0>(args);
+    ChannelVectorLines<T, kPixels, kStride, false>(args, channel);
+}
+
+template <class T, int kPixels>
+void ChannelVectorTile(const ChannelVectorArgs<T>& args, Index channel) {
+  if (args.pixel_step == args.w_tap)
+    ClipColumns<T, kPixels, 1>(args, channel);
+  else if (args.pixel_step == 2 * args.w_tap)
+    ClipColumns<T, kPixels, 2>(args, channel);
+  else
+    ChannelVectorLines<T, kPixels, 0, false>(args, channel);
 }
 
 // --- vectors of pixels

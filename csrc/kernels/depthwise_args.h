@@ -1,4 +1,4 @@
-// The contracts of the depthwise kernels. Each tile computes `lines` output rows of a few pixels; every
+// The contracts of the depthwise kernels. Each call computes `lines` output rows of a few pixels; every
 // output is one chain of FMAs from +0 over the taps (k_d, k_h, k_w) in order: the bits of the dense tiles
 // (docs/decisions/0005).
 #pragma once
@@ -8,23 +8,32 @@
 
 namespace pyconv {
 
-// A vector of channels a pixel; output m = pixels, n = channels. Element (line, pixel) at tap (kd, kh, kw)
-// reads input[line * line_step + pixel * pixel_step + kd * d_tap + kh * h_tap + kw * w_tap + n]: a whole
-// vector, of which n_valid channels count. The tap's weights are kLanes elements from weights + kd *
-// weights_d + kh * weights_h + kw * weights_w, so that a part of the taps can be taken.
+// What a later call will read or write. While line i of the vector at `channel` is computed, elements
+// first[(i * rows + r) * row_step + v * vector_step + channel * channel_step] are asked for, r < rows, v <
+// vectors.
+template <class T>
+struct AskAhead {
+  const T* first;
+  Index rows, row_step, vectors, vector_step, channel_step;
+};
+
+// Vectors of channels; output m = pixels, n = channels. Element (line, pixel, n) at tap (kd, kh, kw) reads
+// input[line * line_step + pixel * pixel_step + kd * d_tap + kh * h_tap + kw * w_tap + n] and the weight at
+// weights[kd * weights_d + kh * weights_h + kw * weights_w + n], so that a part of the taps can be taken.
+// n_valid may be any number of channels: a call computes the vector of them that begins at `channel`, and
+// reads it whole. Where outputs are as far apart as taps or twice as far, the columns of a row, w_tap apart
+// from the first pixel's first tap on, are zeros before first_column and from end_column on.
 template <class T>
 struct ChannelVectorArgs : TileOutput<T> {
   const T* input;
   Spatial kernel;
   Index d_tap, h_tap, w_tap;
   Index pixel_step;
+  Index first_column, end_column;
   const T* weights;
   Index weights_d, weights_h, weights_w;
   Index lines, line_step, out_line_step;
-  // While line i is computed, the first of the elements ahead[(i * ahead_rows + r) * ahead_row + p *
-  // ahead_pixel], r < ahead_rows, p < ahead_pixels are asked for: what the next tile will read.
-  const T* ahead;
-  Index ahead_rows, ahead_row, ahead_pixels, ahead_pixel;
+  AskAhead<T> ahead_input, ahead_output;
 };
 
 // A vector of pixels of one channel; output m = lines, n = pixels. Element (line, pixel) at tap (kd, kh, kw)
@@ -46,8 +55,9 @@ constexpr int kMaxDepthwiseVectors = 4;
 template <class T>
 struct DepthwiseKernels {
   int max_pixels, max_vectors;
-  void (*channel_vector[kMaxDepthwisePixels + 1])(const ChannelVectorArgs<T>&);  // [pixels of the tile]
-  void (*pixel_vector[kMaxDepthwiseVectors + 1])(const PixelVectorArgs<T>&);     // [vectors of the tile]
+  void (*channel_vector[kMaxDepthwisePixels + 1])(const ChannelVectorArgs<T>&,
+                                                  Index channel);             // [pixels of the tile]
+  void (*pixel_vector[kMaxDepthwiseVectors + 1])(const PixelVectorArgs<T>&);  // [vectors of the tile]
   // dst[position][j][lane] = src[position * src_pitch + lane / group * group + j] for j < group <= 8, which
   // divides kLanes; whole vectors are read.
   void (*expand_groups)(T* dst, const T* src, Index src_pitch, Index positions, Index group);

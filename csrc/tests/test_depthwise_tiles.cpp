@@ -1,5 +1,6 @@
 // Every depthwise tile of every compiled kernel table against a scalar loop, bit for bit, between guarded
 // edges: partial vectors, strides and dilations that share taps or do not.
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -21,19 +22,22 @@ struct WindowCase {
   Spatial kernel, stride, dilation;
   Index lines;
   bool bias, clamped;
+  Index zero_columns;  // before and behind the columns that count, where outputs share columns
 };
 
 constexpr WindowCase kWindows[] = {
-    // kernel, stride, dilation, lines, bias, clamped
-    {{{1, 1, 1}}, {{1, 1, 1}}, {{1, 1, 1}}, 2, false, false},
-    {{{1, 3, 3}}, {{1, 1, 1}}, {{1, 1, 1}}, 3, true, true},
-    {{{1, 5, 5}}, {{1, 2, 2}}, {{1, 1, 1}}, 3, false, true},
-    {{{2, 2, 7}}, {{1, 1, 1}}, {{2, 1, 1}}, 2, true, false},
-    {{{1, 2, 4}}, {{1, 1, 3}}, {{1, 2, 1}}, 2, true, true},
-    {{{1, 2, 3}}, {{1, 1, 4}}, {{1, 1, 2}}, 1, false, false},
+    // kernel, stride, dilation, lines, bias, clamped, zero columns
+    {{{1, 1, 1}}, {{1, 1, 1}}, {{1, 1, 1}}, 2, false, false, 0},
+    {{{1, 3, 3}}, {{1, 1, 1}}, {{1, 1, 1}}, 3, true, true, 1},
+    {{{1, 5, 5}}, {{1, 2, 2}}, {{1, 1, 1}}, 3, false, true, 2},
+    {{{2, 2, 7}}, {{1, 1, 1}}, {{2, 1, 1}}, 2, true, false, 4},
+    {{{1, 1, 4}}, {{1, 1, 2}}, {{1, 1, 2}}, 2, true, false, 1},
+    {{{1, 2, 4}}, {{1, 1, 3}}, {{1, 2, 1}}, 2, true, true, 0},
+    {{{1, 2, 3}}, {{1, 1, 4}}, {{1, 1, 2}}, 1, false, false, 0},
 };
 
-// Channel vectors: the input is channels-last, and whole vectors of it are readable.
+// Channel vectors: the input is channels-last, and whole vectors of it are readable; the last vector ends
+// with the last channel.
 template <class T>
 std::string check_channel_vector(const KernelTable& table, int pixels, Index channels, const WindowCase& test,
                                  GuardAt guard) {
@@ -41,9 +45,10 @@ std::string check_channel_vector(const KernelTable& table, int pixels, Index cha
   const auto extent = [&](int dim, Index outputs) {
     return (outputs - 1) * test.stride[dim] + (test.kernel[dim] - 1) * test.dilation[dim] + 1;
   };
-  const Index pixel = lanes + 1, row = extent(kW, pixels) * pixel, plane = extent(kH, test.lines) * row;
+  const Index readable = std::max(lanes, channels), pixel = readable + 1;
+  const Index row = extent(kW, pixels) * pixel, plane = extent(kH, test.lines) * row;
   GuardedBuffer<T> input(extent(kD, 1) * plane - 1, guard), bias(channels, guard);
-  GuardedBuffer<T> weights(test.kernel.product() * lanes, guard);
+  GuardedBuffer<T> weights(test.kernel.product() * readable, guard);
   GuardedBuffer<T> out(test.lines * pixels * channels, guard);
   std::mt19937 rng(static_cast<unsigned>(pixels * 17 + channels));
   for (const GuardedBuffer<T>* buffer : {&input, &bias, &weights}) buffer->fill_random(rng);
@@ -64,12 +69,16 @@ std::string check_channel_vector(const KernelTable& table, int pixels, Index cha
   args.pixel_step = test.stride[kW] * pixel;
   args.line_step = test.stride[kH] * row;
   args.weights = weights.data();
-  args.weights_w = lanes;
-  args.weights_h = test.kernel[kW] * lanes;
+  args.weights_w = readable;
+  args.weights_h = test.kernel[kW] * readable;
   args.weights_d = test.kernel[kH] * args.weights_h;
   args.lines = test.lines;
   args.out_line_step = pixels * channels;
-  depthwise_kernels<T>(*table.depthwise).channel_vector[pixels](args);
+  const Index columns = (extent(kW, pixels) - 1) / test.dilation[kW] + 1;
+  args.first_column = test.zero_columns;
+  args.end_column = columns - test.zero_columns;
+  const auto kernel = depthwise_kernels<T>(*table.depthwise).channel_vector[pixels];
+  for (Index n = 0; n < channels; n += lanes) kernel(args, std::max(Index{0}, std::min(n, channels - lanes)));
 
   for (Index line = 0; line < test.lines; ++line)
     for (Index p = 0; p < pixels; ++p)
@@ -82,8 +91,11 @@ std::string check_channel_vector(const KernelTable& table, int pixels, Index cha
               const Index d = kd * test.dilation[kD];
               const Index h = line * test.stride[kH] + kh * test.dilation[kH];
               const Index w = p * test.stride[kW] + kw * test.dilation[kW];
-              const T x = input[d * plane + h * row + w * pixel + c];
-              sum = multiply_add(x, weights[tap * lanes + c], sum, table.fused);
+              const Index column = w / test.dilation[kW];
+              const bool counts =
+                  test.zero_columns == 0 || (column >= args.first_column && column < args.end_column);
+              const T x = counts ? input[d * plane + h * row + w * pixel + c] : T(0);
+              sum = multiply_add(x, weights[tap * readable + c], sum, table.fused);
             }
         sum = sum + (test.bias ? bias[c] + T(0) : T(0));  // neither -0 stays
         if (test.clamped) sum = sum < args.lo ? args.lo : sum > args.hi ? args.hi : sum;
@@ -163,7 +175,7 @@ void check_depthwise(const KernelTable& table) {
   REQUIRE(kernels.max_vectors <= kMaxDepthwiseVectors);
   for (GuardAt guard : {GuardAt::kBegin, GuardAt::kEnd}) {
     for (int pixels = 1; pixels <= kernels.max_pixels; ++pixels)
-      for (Index channels : {Index{1}, lanes - 1, lanes})
+      for (Index channels : {Index{1}, lanes - 1, lanes, 2 * lanes + 3})
         for (const WindowCase& test : kWindows) {
           const std::string wrong = check_channel_vector<T>(table, pixels, channels, test, guard);
           if (!wrong.empty())

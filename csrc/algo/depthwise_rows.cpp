@@ -1,0 +1,285 @@
+// Depthwise convolution straight from channels-last input. A few rows of all channels are a tile; it is cut
+// into blocks of outputs that have the same taps inside the input, and each vector of channels takes all
+// blocks in turn, while they are in L1. Memory is asked for ahead in whole rows: strips of 16 channels at a
+// time read 2048 channels at 7x7 at a third of the bandwidth.
+#include <cstdint>
+#include <vector>
+
+#include "algo/depthwise_run.h"
+#include "algo/depthwise_tiles.h"
+#include "runtime/thread_pool.h"
+
+namespace pyconv {
+namespace {
+
+// `pixels` outputs of a row from `ow` on, `step` apart; of the columns its taps reach, [first_column,
+// end_column) lie in the input. Outputs that share no columns have the same taps inside.
+struct RowPiece {
+  Index ow, step, pixels;
+  ConvProblem::Taps taps;
+  Index first_column, end_column;
+  Index before;  // outputs of the pieces before it
+};
+
+// Where taps are `dilation` columns apart and outputs are not, every (dilation / stride)-th output is taken,
+// so that the outputs of a piece share loaded columns.
+struct RowCutter {
+  const ConvProblem& p;
+  Index max_pixels;
+  std::vector<RowPiece>* pieces;
+  Index done = 0;
+
+  // Output columns [ow0, ow0 + pixels).
+  void cut(Index ow0, Index pixels) {
+    const Index stride = p.stride[kW], dilation = p.dilation[kW];
+    pieces->clear();
+    done = 0;
+    if (dilation % stride == 0 || stride == 2 * dilation)
+      add_phases(ow0, pixels, output_phases(p, kW));
+    else
+      add_alike(ow0, ow0 + pixels);
+  }
+
+ private:
+  Index first_input(Index ow) const { return ow * p.stride[kW] - p.pad_begin[kW]; }
+
+  void add_phases(Index ow0, Index pixels, Index phases) {
+    const ConvProblem::Taps all{0, p.kernel[kW]};
+    const Index dilation = p.dilation[kW];
+    for (Index phase = 0; phase < min_of(phases, pixels); ++phase) {
+      const EvenSplit split(ceil_div(pixels - phase, phases), max_pixels);
+      Index ow = ow0 + phase;
+      for (Index i = 0; i < split.pieces; ow += split.size(i++) * phases) {
+        const Index first = first_input(ow);
+        add({ow, phases, split.size(i), all, max_of(0, ceil_div(-first, dilation)),
+             floor_div(p.in[kW] - 1 - first, dilation) + 1, done});
+      }
+    }
+  }
+
+  void add_alike(Index ow, Index end) {
+    while (ow < end) {
+      const ConvProblem::Taps taps = p.taps_inside(kW, first_input(ow));
+      Index alike = 1;
+      while (ow + alike < end && p.taps_inside(kW, first_input(ow + alike)) == taps) ++alike;
+      const EvenSplit split(alike, max_pixels);
+      for (Index i = 0; i < split.pieces; ow += split.size(i++))
+        add({ow, 1, split.size(i), taps, 0, taps.count(), done});
+    }
+  }
+
+  void add(const RowPiece& piece) {
+    pieces->push_back(piece);
+    done += piece.pixels;
+  }
+};
+
+template <class T>
+class DepthwiseRows {
+ public:
+  DepthwiseRows(const ConvPlan& plan, const ConvOperands& operands)
+      : plan_(plan),
+        p_(plan.request.problem),
+        in_(plan.request.in),
+        kernels_(depthwise_kernels<T>(*plan.request.table->depthwise)),
+        grid_(depthwise_grid(plan)),
+        lanes_(depthwise_lanes<T>(plan)),
+        input_(static_cast<const T*>(operands.input)),
+        second_(second_vector()),
+        residual_(static_cast<const T*>(operands.residual)),
+        out_(static_cast<T*>(operands.out)) {
+    call_.bias = static_cast<const T*>(operands.bias);
+    call_.out_n_stride = plan.request.out.channel;
+    call_.lo = static_cast<T>(p_.epilogue.lo);
+    call_.hi = static_cast<T>(p_.epilogue.hi);
+    call_.clamped = p_.epilogue.activation != Activation::kNone;
+    call_.d_tap = p_.dilation[kD] * in_.spatial[kD];
+    call_.h_tap = p_.dilation[kH] * in_.spatial[kH];
+    call_.w_tap = p_.dilation[kW] * in_.spatial[kW];
+    call_.weights = static_cast<const T*>(operands.packed);
+    call_.weights_w = channel_taps_pitch(p_, lanes_);
+    call_.weights_h = p_.kernel[kW] * call_.weights_w;
+    call_.weights_d = p_.kernel[kH] * call_.weights_h;
+  }
+
+  void execute(double expected_us) const {
+    const Index tiles = depthwise_tile_count(plan_, grid_);
+    parallel_for(
+        plan_.request.threads, plan_.chunks,
+        [&](ChunkSource& source) {
+          std::vector<RowPiece> pieces;
+          std::vector<Block> blocks;
+          for (Index chunk; source.next(&chunk);) {
+            const Index end = tiles * (chunk + 1) / plan_.chunks;
+            for (Index number = tiles * chunk / plan_.chunks; number < end; ++number) {
+              const DepthwiseTile tile = decode_tile(plan_, grid_, number);
+              RowCutter{p_, kernels_.max_pixels, &pieces}.cut(tile.ow0, tile.pixels);
+              cut_tile(tile, pieces, &blocks);
+              sweep_channels(tile.channels, blocks);
+            }
+          }
+        },
+        expected_us);
+  }
+
+ private:
+  // What a tile's channels have in common in one call.
+  struct Block {
+    Index pixels;
+    ChannelVectorArgs<T> args;
+  };
+
+  // The first vector begins at the tile's first channel, the second where memory is aligned, the last ends
+  // with the last channel: where they overlap the same result is stored twice.
+  void sweep_channels(Index channels, const std::vector<Block>& blocks) const {
+    const Index last = channels - lanes_;
+    for (Index n = 0, next = second_;; n = min_of(next, last), next = n + lanes_) {
+      for (const Block& block : blocks) kernels_.channel_vector[block.pixels](block.args, n);
+      if (n == last) return;
+    }
+  }
+
+  // NumPy's large arrays begin 16 bytes behind a cache line: where all pixels do alike, all vectors but the
+  // first are aligned, or every one would straddle two lines (3x3 dilation 4, 960@33: 688 us, 530 with it;
+  // 64@112 293 and 274; below four vectors the one more costs as much).
+  Index second_vector() const {
+    constexpr Index kLeastVectors = 4;
+    if (p_.out_ch < kLeastVectors * lanes_ || in_.batch % lanes_ != 0) return lanes_;
+    for (int dim = kD; dim <= kW; ++dim)
+      if (p_.in[dim] > 1 && in_.spatial[dim] % lanes_ != 0) return lanes_;
+    return lanes_ - static_cast<Index>(reinterpret_cast<std::uintptr_t>(input_) / sizeof(T)) % lanes_;
+  }
+
+  void cut_tile(const DepthwiseTile& t, const std::vector<RowPiece>& pieces,
+                std::vector<Block>* blocks) const {
+    ChannelVectorArgs<T> of_tile = call_;
+    of_tile.n_valid = t.channels;
+    of_tile.weights += t.channel0;
+    if (of_tile.bias) of_tile.bias += t.channel0;
+    of_tile.input = input_ + t.image * in_.batch + t.channel0;
+    clip(kD, t.od, of_tile.weights_d, &of_tile);
+    ask_ahead(t, &of_tile);
+    blocks->clear();
+    of_tile.line_step = t.line_step * p_.stride[kH] * in_.spatial[kH];
+    of_tile.out_line_step = t.line_step * plan_.request.out.spatial[kH];
+    DepthwiseTile lines = t;
+    for (Index line = 0; line < t.lines; line += lines.lines) {
+      ChannelVectorArgs<T> of_lines = of_tile;
+      lines.oh0 = t.oh0 + line * t.line_step;
+      lines.lines = alike_lines(lines.oh0, t.line_step, t.lines - line);
+      clip(kH, lines.oh0, of_lines.weights_h, &of_lines);
+      of_lines.ahead_input.first += line * of_lines.ahead_input.rows * of_lines.ahead_input.row_step;
+      of_lines.ahead_output.first += line * of_lines.ahead_output.row_step;
+      for (const RowPiece& piece : pieces) add_block(lines, piece, of_lines, blocks);
+    }
+  }
+
+  // To the first of the taps inside of one output along `dim`.
+  void clip(int dim, Index output, Index weights_step, ChannelVectorArgs<T>* args) const {
+    const Index first = output * p_.stride[dim] - p_.pad_begin[dim];
+    const ConvProblem::Taps taps = p_.taps_inside(dim, first);
+    args->kernel[dim] = taps.count();
+    args->weights += taps.begin * weights_step;
+    args->input += (first + taps.begin * p_.dilation[dim]) * in_.spatial[dim];
+  }
+
+  // How many of `count` lines, `step` apart from `oh` on, have the same taps inside.
+  Index alike_lines(Index oh, Index step, Index count) const {
+    const auto taps_of = [&](Index line) {
+      return p_.taps_inside(kH, line * p_.stride[kH] - p_.pad_begin[kH]);
+    };
+    const ConvProblem::Taps taps = taps_of(oh);
+    Index n = 1;
+    while (n < count && taps_of(oh + n * step) == taps) ++n;
+    return n;
+  }
+
+  void add_block(const DepthwiseTile& t, const RowPiece& piece, ChannelVectorArgs<T> args,
+                 std::vector<Block>* blocks) const {
+    const ActivationStrides& out = plan_.request.out;
+    const Index first = piece.ow * p_.stride[kW] - p_.pad_begin[kW] + piece.taps.begin * p_.dilation[kW];
+    args.kernel[kW] = piece.taps.count();
+    args.weights += piece.taps.begin * args.weights_w;
+    args.input += first * in_.spatial[kW];
+    args.first_column = piece.first_column;
+    args.end_column = piece.end_column;
+    args.pixel_step = piece.step * p_.stride[kW] * in_.spatial[kW];
+    const Index at = t.image * out.batch + t.channel0 * out.channel + t.od * out.spatial[kD] +
+                     t.oh0 * out.spatial[kH] + piece.ow * out.spatial[kW];
+    args.out = out_ + at;
+    args.residual = residual_ ? residual_ + at : nullptr;
+    args.out_m_stride = piece.step * out.spatial[kW];
+    args.lines = t.lines;
+    const Index from = t.ow0 + piece.before, stride = p_.stride[kW];
+    share(&args.ahead_input, t.channels, from * stride, piece.pixels * stride, in_.spatial[kW]);
+    share(&args.ahead_output, t.channels, from, piece.pixels, out.spatial[kW]);
+    blocks->push_back({piece.pixels, args});
+  }
+
+  // For the rows that the next tile is the first to read, and those it writes: below this one, in the next
+  // image or at the next depth. Asking for the output too, or every store waits for the line it goes to: from
+  // memory 3x3 64@112 takes 540 us instead of 774, 144@56 258 instead of 420. Beyond a stride of kDenseStride
+  // most of a line's pixels are not read at all.
+  void ask_ahead(const DepthwiseTile& t, ChannelVectorArgs<T>* args) const {
+    constexpr Index kDenseStride = 4;
+    const int dim = p_.kernel[kD] > 1 ? kD : kH;
+    const Index step = dim == kH ? t.line_step : 1;
+    Spatial to{{t.od, t.oh0, t.ow0}};
+    to[dim] += step * (dim == kH ? t.lines : 1);
+    Index image = t.image;
+    if (to[dim] >= p_.out[dim]) to[dim] = 0, ++image;
+    if (image >= p_.batch) return;
+    Spatial from{{to[kD] * p_.stride[kD] - p_.pad_begin[kD], to[kH] * p_.stride[kH], 0}};
+    if (to[dim] > 0)
+      from[dim] = (to[dim] - step) * p_.stride[dim] - p_.pad_begin[dim] +
+                  (p_.kernel[dim] - 1) * p_.dilation[dim] + (step > 1 ? p_.dilation[dim] : 1);
+    const ActivationStrides& out = plan_.request.out;
+    const auto place = [&](const ActivationStrides& s, const Spatial& at) {
+      return image * s.batch + t.channel0 + at[kD] * s.spatial[kD] + at[kH] * s.spatial[kH];
+    };
+    if (out.channel == 1)
+      args->ahead_output = {out_ + place(out, to), 1, t.line_step * out.spatial[kH], 0, 0, 0};
+    if (from[kD] < 0 || from[kD] >= p_.in[kD] || max_of(p_.stride[kH], p_.stride[kW]) > kDenseStride) return;
+    const bool phases = t.line_step > 1;  // then a line is the first to read one row
+    args->ahead_input = {input_ + place(in_, from),
+                         phases ? 1 : p_.stride[kH],
+                         (phases ? p_.dilation[kH] : 1) * in_.spatial[kH],
+                         0,
+                         0,
+                         0};
+  }
+
+  // A block's share: `pixels` pixels from `first` on, in the order they lie in where the tile has all
+  // channels.
+  void share(AskAhead<T>* ahead, Index channels, Index first, Index pixels, Index pixel_step) const {
+    const bool whole = channels == p_.out_ch;
+    ahead->first += first * pixel_step;
+    ahead->vectors = pixels;
+    ahead->vector_step = whole ? lanes_ : pixel_step;
+    ahead->channel_step = whole ? pixels : 1;
+  }
+
+  const ConvPlan& plan_;
+  const ConvProblem& p_;
+  const ActivationStrides& in_;
+  const DepthwiseKernels<T>& kernels_;
+  const DepthwiseGrid grid_;
+  const Index lanes_;
+  const T* input_;
+  const Index second_;  // channel that the second vector of a tile begins at
+  const T* residual_;
+  T* out_;
+  ChannelVectorArgs<T> call_{};  // what all calls have in common
+};
+
+}  // namespace
+
+template <class T>
+void run_depthwise_rows(const ConvPlan& plan, const ConvOperands& operands, double expected_us) {
+  DepthwiseRows<T>(plan, operands).execute(expected_us);
+}
+
+template void run_depthwise_rows<float>(const ConvPlan&, const ConvOperands&, double);
+template void run_depthwise_rows<double>(const ConvPlan&, const ConvOperands&, double);
+
+}  // namespace pyconv
