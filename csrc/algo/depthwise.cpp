@@ -72,8 +72,8 @@ void choose_tile(const ConvProblem& p, Index lanes, Index register_cols, Blockin
 // In place: whole rows of all channels, as many as leave what they read in a part of L2 (of a volume,
 // planes); narrower only where the rows that one line reads do not fit there, or threads would go without.
 void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols, int threads, Blocking* b) {
-  constexpr Index kTilesPerThread = 8;
-  constexpr Index kLongRun = 256;  // channels of a pixel, in a row in memory
+  constexpr Index kTilesPerThread = 16;  // four of a chunk's, so that most tiles have a successor
+  constexpr Index kLongRun = 256;        // channels of a pixel, in a row in memory
   const auto fits = [&](Index rows, std::size_t limit) {
     const bool phases = output_phases(p, kH) > 1;  // then lines are as far apart as taps
     const double lines =
@@ -148,8 +148,10 @@ ConvPlan plan_depthwise(const Request& request) {
     plan.packed_bytes =
         static_cast<std::size_t>((channels ? channel_taps_pitch(p, lanes) : p.out_ch) * p.taps()) * sizeof(T);
   }
-  plan.chunks =
-      min_of(depthwise_tile_count(plan, depthwise_grid(plan)), 16 * static_cast<Index>(request.threads));
+  const Index chunks_per_thread = b.in_place && request.threads > 1 ? 4 : 16;
+  plan.chunks = min_of(
+      depthwise_tile_count(plan, depthwise_grid(plan)),
+      b.in_place && request.threads == 1 ? 1 : chunks_per_thread * static_cast<Index>(request.threads));
   return plan;
 }
 
