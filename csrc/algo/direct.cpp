@@ -253,12 +253,27 @@ class DirectRun {
         const T* tile = act + r * p.stride[kH] * layout_.row + c * layout_.output;
         const Index pixels = min_of(split.size(i) * unit, chunk.cols - c);
         runs.choose(chunk.od, chunk.row0 + r, chunk.col0 + c, pixels, &sweep.args);
+        if (asks_ahead_) {
+          const bool last = i + 1 == split.pieces;
+          const T* next = last ? act + (r + 1) * p.stride[kH] * layout_.row : tile + pixels * layout_.output;
+          const Index n = min_of(split.size(last ? 0 : i + 1) * unit, chunk.cols);
+          if (!last || r + 1 < chunk.rows) ask_ahead(next, n);
+        }
         sweep.run(tile, chunk, chunk.row0 + r, chunk.col0 + c, pixels, oc0, oc);
       }
   }
 
+  void ask_ahead(const T* pixel, Index pixels) const {
+    const Index channels = plan_.request.problem.in_ch_per_group();
+    for (; pixels > 0; --pixels, pixel += layout_.output)
+      for (Index k = 0; k < channels; k += 64 / static_cast<Index>(sizeof(T)))
+        __builtin_prefetch(pixel + k, 0, 2);
+  }
+
   const ConvPlan& plan_;
   const DenseKernels<T>& kernels_;
+  const bool asks_ahead_ = plan_.blocking.in_place && plan_.blocking.kind == TileKind::kOcVector &&
+                           plan_.request.problem.taps() == 1;
   const T* input_;
   const ChunkGrid grid_;
   const BandLayout layout_;
