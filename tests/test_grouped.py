@@ -48,8 +48,7 @@ def test_bits_of_direct_on_any_machine_layout_and_thread_count(case, dtype):
         ("c16h8w8_k16r3s3p1g16", "groups of 1 and 1"),
         ("c12h8w8_k24r3s3p1g3", "groups of 4 and 8"),
         ("c8h40w40_k8r20s20g1", "1 group of 8 and 8"),
-        ("c8h400w400_k8r60s60g2", "more than one chain|KB, the limit is"),
-        ("c8d8h8w8_k8t3r3s3l2g2", "dilated 3-D"),
+        ("c8h1200w1200_k8r600s600g2", "more than one chain|MB of scratch, the limit is"),
     ],
 )
 def test_refusals_say_why(problem, rule):
@@ -59,4 +58,5 @@ def test_refusals_say_why(problem, rule):
 
 def test_auto_takes_it_for_resnext_and_leaves_wider_groups_to_direct():
     assert pyconv.plan("n1c128h56w56_k128r3s3p1g32_f32").algorithm == "grouped"
+    assert pyconv.plan("n1c256h28w28_k256r3s3p1g32_f32").algorithm == "grouped"
     assert pyconv.plan("n1c512h14w14_k512r3s3p1u2g32_f32").algorithm == "direct"

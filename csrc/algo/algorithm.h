@@ -62,7 +62,6 @@ enum class PackedForm : unsigned char {
   kPixelVector,
   kChannelTaps,
   kTaps,
-  kGroupTaps,
   kWinogradF2,
   kWinogradF4
 };

@@ -33,14 +33,15 @@ inline double depthwise_cost_us(const ConvProblem& p) {
   return kCallUs + p.flops() / kDepthwiseFlopsPerUs + elements / kDepthwiseElementsPerUs;
 }
 
-// Grouped: every vector of the window is loaded for every product, and is made from a permutation before.
-constexpr double kGroupedFlopsPerUs = 8.0e4;
-constexpr double kGroupedElementsPerUs = 8.0e3;
+// Grouped: besides the products, a vector is permuted for every channel of a group, once for a row of taps.
+constexpr double kGroupedFlopsPerUs = 1.0e5;
+constexpr double kGroupedPermutedPerUs = 4.0e4;
 
 inline double grouped_cost_us(const ConvProblem& p) {
-  const double elements =
-      static_cast<double>(p.batch * p.out_ch * p.in_ch_per_group()) * static_cast<double>(p.in.product());
-  return kCallUs + p.flops() / kGroupedFlopsPerUs + elements / kGroupedElementsPerUs;
+  const double columns = static_cast<double>(p.batch * p.out_ch * p.in_ch_per_group()) *
+                         static_cast<double>(p.out.product()) * static_cast<double>(p.stride[kW]);
+  return kCallUs + p.flops() / kGroupedFlopsPerUs +
+         columns * static_cast<double>(p.kernel[kD] * p.kernel[kH]) / kGroupedPermutedPerUs;
 }
 
 // Winograd, measured on that core with float32, layer and plain function, both

@@ -1,189 +1,21 @@
 // Depthwise convolution (one input channel a group, any multiplier): tiles of output are computed by vectors
 // of channels or by vectors of pixels, from the input in place or from a padded copy of the tile's window
 // that stays in L1. Which of them depends on layout and sizes and cannot change a bit.
-#include <algorithm>
-
+#include "algo/accumulation.h"
 #include "algo/cost_model.h"
-#include "algo/dense.h"
-#include "algo/depthwise_run.h"
-#include "algo/depthwise_tiles.h"
+#include "algo/depthwise_plan.h"
 #include "algo/registry.h"
-#include "algo/simplify.h"
 #include "runtime/workspace.h"
 
 namespace pyconv {
 namespace {
 
-constexpr Index kWindowBytes = 24 << 10;  // of 32 KB L1: weights and outputs pass through it too
-constexpr Index kWideRow = 12;            // pixels from which a vector of them is worth its empty lanes
-constexpr Index kLongKernel = 8;          // taps of a 1-D kernel from which transposing pays
-
-double window_bytes(const ConvProblem& p, TileKind kind, Index lines, Index pixels, Index lanes) {
-  const double rows =
-      lines == 1
-          ? static_cast<double>(p.kernel[kH])
-          : static_cast<double>((lines - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH]));
-  const double reach = static_cast<double>(window_extent(p.kernel[kW], p.dilation[kW]));
-  double cols = 0;
-  if (kind == TileKind::kOcVector) {
-    cols = (static_cast<double>((pixels - 1) * p.stride[kW]) + reach) * static_cast<double>(lanes);
-  } else {
-    const Index phases = min_of(p.stride[kW], p.kernel[kW]);
-    cols = (static_cast<double>(pixels + 2 * lanes) + reach / static_cast<double>(p.stride[kW])) *
-           static_cast<double>(phases);
-  }
-  return static_cast<double>(p.kernel[kD]) * rows * cols * static_cast<double>(element_bytes(p));
-}
-
-constexpr double kScratchLimit = static_cast<double>(kMaxScratchPerThread);
-constexpr Index kWidestLanes = 16;  // of any instruction set
-
-TileKind choose_kind(const Request& r, Index lanes) {
-  const ConvProblem& p = r.problem;
-  if (p.out_ch * 2 <= lanes || window_bytes(p, TileKind::kOcVector, 1, 1, lanes) > kScratchLimit)
-    return TileKind::kPixelVector;
-  if (r.in.spatial[kW] != 1) return TileKind::kOcVector;
-  const bool long_kernel = p.kernel[kH] * p.kernel[kD] == 1 && p.kernel[kW] > kLongKernel;
-  return p.out[kW] >= kWideRow && !long_kernel ? TileKind::kPixelVector : TileKind::kOcVector;
-}
-
-// The widest tile whose window fits L1: channel vectors take one register tile of columns, then rows, then
-// more columns (1-D); pixel vectors take the whole row, then rows. A window that is larger anyway may use
-// half of L2.
-void choose_tile(const ConvProblem& p, Index lanes, Index register_cols, Blocking* b) {
-  const auto fits = [&](Index rows, Index cols, double limit) {
-    return window_bytes(p, b->kind, rows, cols, lanes) <= limit;
-  };
-  const Index least = EvenSplit(p.out[kW], register_cols).size(0);
-  double limit = static_cast<double>(kWindowBytes);
-  if (!fits(1, least, limit)) limit = static_cast<double>(kL2Bytes) / 2;
-  b->rows = 1;
-  b->cols = fits(1, least, kScratchLimit) ? least : 1;
-  const auto widen = [&] {
-    while (b->cols < p.out[kW] && fits(b->rows, min_of(p.out[kW], 2 * b->cols), limit))
-      b->cols = min_of(p.out[kW], 2 * b->cols);
-  };
-  if (b->kind == TileKind::kPixelVector) widen();
-  while (b->rows < p.out[kH] && fits(b->rows + 1, b->cols, limit)) ++b->rows;
-  b->rows = EvenSplit(p.out[kH], b->rows).size(0);
-  if (b->rows == p.out[kH]) widen();
-}
-
-// In place: whole rows of all channels, as many as leave what they read in a part of L2 (of a volume,
-// planes); narrower only where the rows that one line reads do not fit there, or threads would go without.
-void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols, int threads, Blocking* b) {
-  constexpr Index kTilesPerThread = 16;  // four of a chunk's, so that most tiles have a successor
-  constexpr Index kLongRun = 256;        // channels of a pixel, in a row in memory
-  const auto fits = [&](Index rows, std::size_t limit) {
-    const bool phases = output_phases(p, kH) > 1;  // then lines are as far apart as taps
-    const double lines =
-        static_cast<double>(phases ? rows - 1 + p.kernel[kH]
-                                   : (rows - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH]));
-    const double bytes =
-        window_bytes(p, b->kind, 1, b->cols, b->oc_per_chunk) / static_cast<double>(p.kernel[kH]);
-    return lines * bytes <= static_cast<double>(limit);
-  };
-  const auto halve = [](Index n, Index unit) { return round_up(ceil_div(n, 2), unit); };
-  const auto lines = [&] {
-    return p.batch * p.out[kD] * p.out[kH] * ceil_div(p.out[kW], b->cols) *
-           ceil_div(p.out_ch, b->oc_per_chunk);
-  };
-  b->rows = 1;
-  b->cols = p.out[kW];
-  b->oc_per_chunk = p.out_ch;
-  for (const Index least : {kLongRun, 4 * lanes}) {
-    while (!fits(1, kL2Bytes / 2) && b->oc_per_chunk > least) b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
-    while (!fits(1, kL2Bytes / 2) && b->cols > register_cols) b->cols = halve(b->cols, 1);
-  }
-  const Index wanted = threads > 1 ? kTilesPerThread * threads : 1;
-  while (lines() < wanted && b->oc_per_chunk > 4 * lanes) b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
-  const Index most = max_of(1, min_of(p.out[kH], lines() / wanted));
-  while (b->rows < most && fits(b->rows + 1, kL2Bytes / (p.kernel[kD] > 1 ? 2 : 4))) ++b->rows;
-  b->rows = EvenSplit(ceil_div(p.out[kH], output_phases(p, kH)), b->rows).size(0);
-}
-
-bool taps_are_contiguous(const WeightStrides& w, const ConvProblem& p) {
-  Index expected = 1;
-  for (int dim = kW; dim >= kD; --dim) {
-    if (p.kernel[dim] > 1 && w.kernel[dim] != expected) return false;
-    expected *= p.kernel[dim];
-  }
-  return p.out_ch == 1 || w.out_ch == expected;
-}
-
-// Taps in zero padding are left out, other padding needs the copy, as do channels that fill no vector. A long
-// row of taps is read again and again: from a copy, where pixels do not lie in the same few cache sets.
-bool reads_in_place(const Request& r, Index lanes) {
-  const ConvProblem& p = r.problem;
-  return r.in.channel == 1 && p.out_ch_per_group() == 1 && p.out_ch >= lanes && p.kernel[kW] <= kLongKernel &&
-         (p.pads_zeros() || !p.is_padded());
-}
-
-template <class T>
-ConvPlan plan_depthwise(const Request& request) {
-  ConvPlan plan(kDepthwise, simplified(request));
-  const ConvProblem& p = plan.request.problem;
-  const Index lanes = depthwise_lanes<T>(plan);
-  const DepthwiseKernels<T>& kernels = depthwise_kernels<T>(*request.table->depthwise);
-  Blocking& b = plan.blocking;
-  b.kind = choose_kind(plan.request, lanes);
-  const bool channels = by_channel(plan);
-  b.in_place = channels && reads_in_place(plan.request, lanes);
-  if (b.in_place) {
-    choose_rows_in_place(p, lanes, kernels.max_pixels, request.threads, &b);
-  } else {
-    choose_tile(p, lanes, channels ? kernels.max_pixels : kernels.max_vectors * lanes, &b);
-    // Copies of channels-last pixels take several cache lines of each: pixels lie pages apart.
-    const double strips = plan.request.in.channel == 1 ? static_cast<double>(kWindowBytes) /
-                                                             window_bytes(p, b.kind, b.rows, b.cols, lanes)
-                                                       : 1;
-    b.pitch = channels ? min_of(lanes * max_of(1, static_cast<Index>(strips)), round_up(p.out_ch, lanes)) : 1;
-    b.oc_per_chunk = channels ? min_of(b.pitch, p.out_ch) : 1;
-    const DepthwiseWindow window =
-        channels ? channel_window(p, b.rows, b.cols, b.pitch) : pixel_window(p, b.rows, b.cols, lanes);
-    plan.scratch_per_thread = static_cast<std::size_t>(window.elements()) * sizeof(T);
-  }
-  if (channels || !taps_are_contiguous(plan.request.weight, p)) {
-    plan.form = channels ? PackedForm::kChannelTaps : PackedForm::kTaps;
-    plan.packed_bytes =
-        static_cast<std::size_t>((channels ? channel_taps_pitch(p, lanes) : p.out_ch) * p.taps()) * sizeof(T);
-  }
-  const Index chunks_per_thread = b.in_place && request.threads > 1 ? 4 : 16;
-  plan.chunks = min_of(
-      depthwise_tile_count(plan, depthwise_grid(plan)),
-      b.in_place && request.threads == 1 ? 1 : chunks_per_thread * static_cast<Index>(request.threads));
-  return plan;
-}
-
-// kChannelTaps: [k_d][k_h][k_w][channel_taps_pitch], kTaps: [out_ch][k_d][k_h][k_w].
-template <class T>
-void pack_taps(const ConvPlan& plan, const T* weight, T* packed) {
-  const ConvProblem& p = plan.request.problem;
-  const WeightStrides& s = plan.request.weight;
-  const DenseKernels<T>& kernels = dense_kernels<T>(*plan.request.table);
-  const bool channels = by_channel(plan), contiguous = taps_are_contiguous(s, p);
-  const Index pitch = channels ? channel_taps_pitch(p, kernels.lanes) : 1;
-  const Index outer = contiguous ? 1 : p.kernel[kD] * p.kernel[kH], inner = p.taps() / outer;
-  if (channels) std::fill_n(packed, pitch * p.taps(), T(0));
-  for (Index row = 0; row < outer; ++row) {
-    const T* taps = weight + row / p.kernel[kH] * s.kernel[kD] + row % p.kernel[kH] * s.kernel[kH];
-    const Index step = contiguous ? 1 : s.kernel[kW];
-    if (channels)
-      kernels.gather2d(packed + row * inner * pitch, pitch, taps, step, s.out_ch, inner, p.out_ch);
-    else
-      kernels.gather2d(packed + row * inner, p.taps(), taps, s.out_ch, step, p.out_ch, inner);
-  }
-}
-
-// --- the registry row
-// ---------------------------------------------------------------------------------------
-
 bool supports(const ConvProblem& p, Reason why) {
   if (p.out_elements() == 0 || p.in_ch == 0) return why.refuse("the problem is empty");
   if (p.in_ch_per_group() != 1)
     return why.refuse("depthwise means one input channel per group, this has ", p.in_ch_per_group());
-  const double bytes = window_bytes(p, TileKind::kPixelVector, 1, 1, kWidestLanes);
-  if (bytes > kScratchLimit)
+  const double bytes = depthwise_window_bytes(p, TileKind::kPixelVector, 1, 1, kWidestDepthwiseLanes);
+  if (bytes > static_cast<double>(kMaxScratchPerThread))
     return why.refuse("the window of one output needs ", bytes / (1 << 20), " MB of scratch, the limit is ",
                       kMaxScratchPerThread >> 20, " MB");
   return true;
@@ -193,31 +25,21 @@ double cost(const ConvProblem& image) { return depthwise_cost_us(image); }
 
 ErrorBound bound(const ConvProblem& p) { return {true, direct_error_factor(p), true}; }
 
-ConvPlan plan(const Request& request) {
-  return dispatch_dtype(request.problem, [&](auto zero) { return plan_depthwise<decltype(zero)>(request); });
-}
-
-void pack(const ConvPlan& plan, const void* weight, void* packed) {
-  dispatch_dtype(plan.request.problem, [&](auto zero) {
-    using T = decltype(zero);
-    pack_taps(plan, static_cast<const T*>(weight), static_cast<T*>(packed));
-  });
-}
+ConvPlan plan(const Request& request) { return plan_channelwise(kDepthwise, request); }
 
 void execute(const ConvPlan& plan, const ConvOperands& operands) {
-  const double expected_us = depthwise_cost_us(plan.request.problem);
-  dispatch_dtype(plan.request.problem, [&](auto zero) {
-    using T = decltype(zero);
-    const auto run = plan.blocking.in_place ? run_depthwise_rows<T> : run_depthwise<T>;
-    run(plan, operands, expected_us);
-  });
+  run_channelwise(plan, operands, depthwise_cost_us(plan.request.problem));
 }
 
 }  // namespace
 
-const ConvAlgorithm kDepthwise = {"depthwise", "vectors of channels or pixels, one input channel per group",
-                                  supports,    cost,
-                                  bound,       plan,
-                                  pack,        execute};
+const ConvAlgorithm kDepthwise = {"depthwise",
+                                  "vectors of channels or pixels, one input channel per group",
+                                  supports,
+                                  cost,
+                                  bound,
+                                  plan,
+                                  pack_channelwise,
+                                  execute};
 
 }  // namespace pyconv

@@ -97,7 +97,9 @@ class DepthwiseRows {
     call_.h_tap = p_.dilation[kH] * in_.spatial[kH];
     call_.w_tap = p_.dilation[kW] * in_.spatial[kW];
     call_.weights = static_cast<const T*>(operands.packed);
-    call_.weights_w = channel_taps_pitch(p_, lanes_);
+    call_.group = p_.in_ch_per_group();
+    call_.weights_j = channel_taps_pitch(p_, lanes_);
+    call_.weights_w = call_.group * call_.weights_j;
     call_.weights_h = p_.kernel[kW] * call_.weights_w;
     call_.weights_d = p_.kernel[kH] * call_.weights_h;
   }
@@ -117,7 +119,7 @@ class DepthwiseRows {
               // What another thread will do is not asked for: it would take the lines from that thread.
               const bool goes_on = ++number < end;
               const DepthwiseTile next = goes_on ? decode_tile(plan_, grid_, number) : tile;
-              RowCutter{p_, kernels_.max_pixels, &pieces}.cut(tile.ow0, tile.pixels);
+              RowCutter{p_, kernels_.most_pixels(call_.group), &pieces}.cut(tile.ow0, tile.pixels);
               cut_tile(tile, goes_on ? &next : nullptr, pieces, &blocks);
               sweep_channels(tile.channels, blocks);
               tile = next;
@@ -130,7 +132,7 @@ class DepthwiseRows {
  private:
   // What a tile's channels have in common in one call.
   struct Block {
-    Index pixels;
+    ChannelVectorFn<T> kernel;
     ChannelVectorArgs<T> args;
   };
 
@@ -139,7 +141,7 @@ class DepthwiseRows {
   void sweep_channels(Index channels, const std::vector<Block>& blocks) const {
     const Index last = channels - lanes_;
     for (Index n = 0, next = second_;; n = min_of(next, last), next = n + lanes_) {
-      for (const Block& block : blocks) kernels_.channel_vector[block.pixels](block.args, n);
+      for (const Block& block : blocks) block.kernel(block.args, n);
       if (n == last) return;
     }
   }
@@ -152,7 +154,8 @@ class DepthwiseRows {
     if (p_.out_ch < kLeastVectors * lanes_ || in_.batch % lanes_ != 0) return lanes_;
     for (int dim = kD; dim <= kW; ++dim)
       if (p_.in[dim] > 1 && in_.spatial[dim] % lanes_ != 0) return lanes_;
-    return lanes_ - static_cast<Index>(reinterpret_cast<std::uintptr_t>(input_) / sizeof(T)) % lanes_;
+    const auto at = static_cast<Index>(reinterpret_cast<std::uintptr_t>(input_) / sizeof(T));
+    return at % p_.in_ch_per_group() == 0 ? lanes_ - at % lanes_ : lanes_;
   }
 
   void cut_tile(const DepthwiseTile& t, const DepthwiseTile* next, const std::vector<RowPiece>& pieces,
@@ -218,7 +221,8 @@ class DepthwiseRows {
     const Index from = t.ow0 + piece.before, stride = p_.stride[kW];
     share(&args.ahead_input, t.channels, from * stride, piece.pixels * stride, in_.spatial[kW]);
     share(&args.ahead_output, t.channels, from, piece.pixels, out.spatial[kW]);
-    blocks->push_back({piece.pixels, args});
+    args.pixels = piece.pixels;
+    blocks->push_back({kernels_.vector(args.group, piece.pixels), args});
   }
 
   // For the rows of the tile after this one, and for the rows that it is the first to read: below what this

@@ -21,10 +21,8 @@ class DepthwiseRun {
         lanes_(depthwise_lanes<T>(plan)),
         grid_(depthwise_grid(plan)),
         tiles_(depthwise_tile_count(plan, grid_)),
-        multiplier_(p_.out_ch_per_group()),
-        window_(by_channel(plan)
-                    ? channel_window(p_, plan.blocking.rows, plan.blocking.cols, plan.blocking.pitch)
-                    : pixel_window(p_, plan.blocking.rows, plan.blocking.cols, lanes_)),
+        multiplier_(p_.out_ch / p_.in_ch),
+        window_(depthwise_window(plan)),
         input_(static_cast<const T*>(operands.input)),
         weights_(static_cast<const T*>(plan.packed_bytes > 0 ? operands.packed : operands.weight)),
         bias_(static_cast<const T*>(operands.bias)),
@@ -152,7 +150,7 @@ class DepthwiseRun {
     args.n_valid = t.channels;
     args.kernel = p_.kernel;
     args.weights = weights_ + t.channel0;
-    args.weights_w = channel_taps_pitch(p_, lanes_);
+    args.weights_w = p_.in_ch_per_group() * channel_taps_pitch(p_, lanes_);
     args.weights_h = p_.kernel[kW] * args.weights_w;
     args.weights_d = p_.kernel[kH] * args.weights_h;
     args.end_column = window_.cols;
@@ -164,10 +162,14 @@ class DepthwiseRun {
     args.w_tap = window_.pixel * p_.dilation[kW];
     args.line_step = p_.stride[kH] * window_.row;
     args.pixel_step = window_.pixel * p_.stride[kW];
-    const EvenSplit split(t.pixels, kernels_.max_pixels);
+    args.group = p_.in_ch_per_group();
+    args.weights_j = channel_taps_pitch(p_, lanes_);
+    const EvenSplit split(t.pixels, kernels_.most_pixels(args.group));
     for (Index i = 0, done = 0; i < split.pieces; done += split.size(i++)) {
       place(t, done, &args);
-      for (Index n = 0; n < t.channels; n += lanes_) kernels_.channel_vector[split.size(i)](args, n);
+      args.pixels = split.size(i);
+      const ChannelVectorFn<T> kernel = kernels_.vector(args.group, args.pixels);
+      for (Index n = 0; n < t.channels; n += lanes_) kernel(args, n);
       args.input += split.size(i) * args.pixel_step;
     }
   }

@@ -17,8 +17,6 @@ Index take_digit(Index* number, Index base) {
   return digit;
 }
 
-}  // namespace
-
 DepthwiseWindow channel_window(const ConvProblem& p, Index lines, Index pixels, Index channels) {
   DepthwiseWindow w;
   choose_rows(p, lines, &w);
@@ -49,14 +47,26 @@ DepthwiseWindow pixel_window(const ConvProblem& p, Index lines, Index pixels, In
   return w;
 }
 
+Index lanes_of(const ConvPlan& plan) {
+  return plan.request.problem.dtype == DType::kFloat32 ? depthwise_lanes<float>(plan)
+                                                       : depthwise_lanes<double>(plan);
+}
+
+}  // namespace
+
+DepthwiseWindow depthwise_window(const ConvPlan& plan) {
+  const ConvProblem& p = plan.request.problem;
+  const Blocking& b = plan.blocking;
+  return by_channel(plan) ? channel_window(p, b.rows, b.cols, b.pitch)
+                          : pixel_window(p, b.rows, b.cols, lanes_of(plan));
+}
+
 DepthwiseGrid depthwise_grid(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const Blocking& b = plan.blocking;
   const Index phases = b.in_place ? min_of(p.out[kH], output_phases(p, kH)) : 1;
   // Read in place, the last strip takes the channels that would fill no vector.
-  const Index lanes =
-      p.dtype == DType::kFloat32 ? depthwise_lanes<float>(plan) : depthwise_lanes<double>(plan);
-  const Index spare = b.in_place ? lanes - 1 : 0;
+  const Index spare = b.in_place ? lanes_of(plan) - 1 : 0;
   return {phases, phases * ceil_div(ceil_div(p.out[kH], phases), b.rows), ceil_div(p.out[kW], b.cols),
           ceil_div(p.out_ch - spare, b.oc_per_chunk), b.oc_per_chunk};
 }

@@ -34,8 +34,8 @@ struct DepthwiseWindow {
   Index elements() const { return planes * plane; }
 };
 
-DepthwiseWindow channel_window(const ConvProblem& problem, Index lines, Index pixels, Index channels);
-DepthwiseWindow pixel_window(const ConvProblem& problem, Index lines, Index pixels, Index lanes);
+// Of a plan that does not read in place.
+DepthwiseWindow depthwise_window(const ConvPlan& plan);
 
 // A block of outputs: `channels` output channels from channel0 (one, for pixel vectors), `lines` rows from
 // oh0 on, `line_step` apart.

@@ -220,49 +220,6 @@ void PixelVectorTile(const PixelVectorArgs<T>& args) {
   }
 }
 
-template <class T>
-void ExpandGroups(T* dst, const T* src, Index src_pitch, Index positions, Index group) {
-  constexpr int kMostChannels = 8;
-  Mask<T> source[kMostChannels];
-  for (Index j = 0; j < group; ++j)
-    for (int lane = 0; lane < kLanes<T>; ++lane) source[j][lane] = lane / group * group + j;
-  for (Index i = 0; i < positions; ++i, src += src_pitch) {
-    const V<T> x = LoadU(src);
-    for (Index j = 0; j < group; ++j, dst += kLanes<T>) StoreU<T>(Permute<T>(x, source[j]), dst);
-  }
-}
-
-// --- the table
-// ----------------------------------------------------------------------------------------------
-
-// Accumulators, a group of weights and one loaded pixel must fit the register file.
-template <class T>
-struct DepthwiseSizes {
-  static constexpr int kPixels = kRegisters == 32 ? 14 : 8;
-  static constexpr int kVectors = kRegisters == 32 ? 4 : 3;
-};
-
-template <class T, int kPixels>
-constexpr void FillChannelVector(DepthwiseKernels<T>& kernels) {
-  kernels.channel_vector[kPixels] = &ChannelVectorTile<T, kPixels>;
-  if constexpr (kPixels > 1) FillChannelVector<T, kPixels - 1>(kernels);
-}
-template <class T, int kVectors>
-constexpr void FillPixelVector(DepthwiseKernels<T>& kernels) {
-  kernels.pixel_vector[kVectors] = &PixelVectorTile<T, kVectors>;
-  if constexpr (kVectors > 1) FillPixelVector<T, kVectors - 1>(kernels);
-}
-template <class T>
-constexpr DepthwiseKernels<T> MakeDepthwise() {
-  DepthwiseKernels<T> kernels{};
-  kernels.max_pixels = DepthwiseSizes<T>::kPixels;
-  kernels.max_vectors = DepthwiseSizes<T>::kVectors;
-  FillChannelVector<T, DepthwiseSizes<T>::kPixels>(kernels);
-  FillPixelVector<T, DepthwiseSizes<T>::kVectors>(kernels);
-  kernels.expand_groups = &ExpandGroups<T>;
-  return kernels;
-}
-
 }  // namespace
 }  // namespace PYCONV_TARGET_NS
 }  // namespace pyconv

@@ -1,9 +1,40 @@
 // The depthwise kernels, compiled once per instruction set beside table.cpp, which points here; exports the
 // one symbol pyconv::<target>::kDepthwiseTable.
-#include "kernels/depthwise-inl.h"
+#include "kernels/grouped-inl.h"
 
 namespace pyconv {
 namespace PYCONV_TARGET_NS {
+namespace {
+
+// Accumulators, a group of weights and one loaded pixel must fit the register file.
+template <class T>
+struct DepthwiseSizes {
+  static constexpr int kPixels = kRegisters == 32 ? 14 : 8;
+  static constexpr int kVectors = kRegisters == 32 ? 4 : 3;
+};
+
+template <class T, int kPixels>
+constexpr void FillChannelVector(DepthwiseKernels<T>& kernels) {
+  kernels.channel_vector[kPixels] = &ChannelVectorTile<T, kPixels>;
+  if constexpr (kPixels > 1) FillChannelVector<T, kPixels - 1>(kernels);
+}
+template <class T, int kVectors>
+constexpr void FillPixelVector(DepthwiseKernels<T>& kernels) {
+  kernels.pixel_vector[kVectors] = &PixelVectorTile<T, kVectors>;
+  if constexpr (kVectors > 1) FillPixelVector<T, kVectors - 1>(kernels);
+}
+template <class T>
+constexpr DepthwiseKernels<T> MakeDepthwise() {
+  DepthwiseKernels<T> kernels{};
+  kernels.max_pixels = DepthwiseSizes<T>::kPixels;
+  kernels.max_vectors = DepthwiseSizes<T>::kVectors;
+  FillChannelVector<T, DepthwiseSizes<T>::kPixels>(kernels);
+  FillPixelVector<T, DepthwiseSizes<T>::kVectors>(kernels);
+  kernels.group_vector = &GroupVector<T>;
+  return kernels;
+}
+
+}  // namespace
 
 extern const DepthwiseTable kDepthwiseTable;
 constexpr DepthwiseTable kDepthwiseTableValue = {MakeDepthwise<float>(), MakeDepthwise<double>()};

@@ -17,14 +17,24 @@ struct AskAhead {
   Index rows, row_step, vectors, vector_step, channel_step;
 };
 
-// Vectors of channels; output m = pixels, n = channels. Element (line, pixel, n) at tap (kd, kh, kw) reads
+constexpr int kMaxDepthwisePixels = 14;
+constexpr int kMaxDepthwiseVectors = 4;
+constexpr int kMostGroupPixels = 32;
+constexpr int kMostGroupChannels = 8;
+
+// Vectors of channels; output m = `pixels`, n = channels. Element (line, pixel, n) at tap (kd, kh, kw) reads
 // input[line * line_step + pixel * pixel_step + kd * d_tap + kh * h_tap + kw * w_tap + n] and the weight at
 // weights[kd * weights_d + kh * weights_h + kw * weights_w + n], so that a part of the taps can be taken.
 // n_valid may be any number of channels: a call computes the vector of them that begins at `channel`, and
 // reads it whole. Where outputs are as far apart as taps or twice as far, the columns of a row, w_tap apart
 // from the first pixel's first tap on, are zeros before first_column and from end_column on.
+// In a group of several channels (2, 4 or 8, in as many as out) a tap has the products with channels j of the
+// input in order, whose weights are weights_j apart; `channel` is a multiple of `group`, or of the lanes
+// where these are fewer.
 template <class T>
 struct ChannelVectorArgs : TileOutput<T> {
+  Index pixels;
+  Index group, weights_j;
   const T* input;
   Spatial kernel;
   Index d_tap, h_tap, w_tap;
@@ -49,18 +59,20 @@ struct PixelVectorArgs : TileOutput<T> {
   Index lines, line_step, out_line_step;
 };
 
-constexpr int kMaxDepthwisePixels = 14;
-constexpr int kMaxDepthwiseVectors = 4;
+template <class T>
+using ChannelVectorFn = void (*)(const ChannelVectorArgs<T>&, Index channel);
 
 template <class T>
 struct DepthwiseKernels {
   int max_pixels, max_vectors;
-  void (*channel_vector[kMaxDepthwisePixels + 1])(const ChannelVectorArgs<T>&,
-                                                  Index channel);             // [pixels of the tile]
+  ChannelVectorFn<T> channel_vector[kMaxDepthwisePixels + 1];                 // [pixels], group == 1
+  ChannelVectorFn<T> group_vector;                                            // up to kMostGroupPixels
   void (*pixel_vector[kMaxDepthwiseVectors + 1])(const PixelVectorArgs<T>&);  // [vectors of the tile]
-  // dst[position][j][lane] = src[position * src_pitch + lane / group * group + j] for j < group <= 8, which
-  // divides kLanes; whole vectors are read.
-  void (*expand_groups)(T* dst, const T* src, Index src_pitch, Index positions, Index group);
+
+  Index most_pixels(Index group) const { return group == 1 ? max_pixels : kMostGroupPixels; }
+  ChannelVectorFn<T> vector(Index group, Index pixels) const {
+    return group == 1 ? channel_vector[pixels] : group_vector;
+  }
 };
 
 struct DepthwiseTable {

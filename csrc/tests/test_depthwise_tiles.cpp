@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/check.h"
+#include "core/math.h"
 #include "doctest/doctest.h"
 #include "tests/kernel_support.h"
 
@@ -28,7 +29,7 @@ struct WindowCase {
 constexpr WindowCase kWindows[] = {
     // kernel, stride, dilation, lines, bias, clamped, zero columns
     {{{1, 1, 1}}, {{1, 1, 1}}, {{1, 1, 1}}, 2, false, false, 0},
-    {{{1, 3, 3}}, {{1, 1, 1}}, {{1, 1, 1}}, 3, true, true, 1},
+    {{{1, 3, 3}}, {{1, 1, 1}}, {{1, 1, 1}}, 7, true, true, 1},
     {{{1, 5, 5}}, {{1, 2, 2}}, {{1, 1, 1}}, 3, false, true, 2},
     {{{2, 2, 7}}, {{1, 1, 1}}, {{2, 1, 1}}, 2, true, false, 4},
     {{{1, 1, 4}}, {{1, 1, 2}}, {{1, 1, 2}}, 2, true, false, 1},
@@ -39,73 +40,101 @@ constexpr WindowCase kWindows[] = {
 // Channel vectors: the input is channels-last, and whole vectors of it are readable; the last vector ends
 // with the last channel.
 template <class T>
-std::string check_channel_vector(const KernelTable& table, int pixels, Index channels, const WindowCase& test,
-                                 GuardAt guard) {
-  const Index lanes = dense_kernels<T>(table).lanes;
-  const auto extent = [&](int dim, Index outputs) {
-    return (outputs - 1) * test.stride[dim] + (test.kernel[dim] - 1) * test.dilation[dim] + 1;
-  };
-  const Index readable = std::max(lanes, channels), pixel = readable + 1;
-  const Index row = extent(kW, pixels) * pixel, plane = extent(kH, test.lines) * row;
-  GuardedBuffer<T> input(extent(kD, 1) * plane - 1, guard), bias(channels, guard);
-  GuardedBuffer<T> weights(test.kernel.product() * readable, guard);
-  GuardedBuffer<T> out(test.lines * pixels * channels, guard);
-  std::mt19937 rng(static_cast<unsigned>(pixels * 17 + channels));
-  for (const GuardedBuffer<T>* buffer : {&input, &bias, &weights}) buffer->fill_random(rng);
-  ChannelVectorArgs<T> args{};
-  args.out = out.data();
-  args.out_m_stride = channels;
-  args.out_n_stride = 1;
-  args.n_valid = channels;
-  args.bias = test.bias ? bias.data() : nullptr;
-  args.lo = T(-0.25);
-  args.hi = T(0.25);
-  args.clamped = test.clamped;
-  args.input = input.data();
-  args.kernel = test.kernel;
-  args.d_tap = test.dilation[kD] * plane;
-  args.h_tap = test.dilation[kH] * row;
-  args.w_tap = test.dilation[kW] * pixel;
-  args.pixel_step = test.stride[kW] * pixel;
-  args.line_step = test.stride[kH] * row;
-  args.weights = weights.data();
-  args.weights_w = readable;
-  args.weights_h = test.kernel[kW] * readable;
-  args.weights_d = test.kernel[kH] * args.weights_h;
-  args.lines = test.lines;
-  args.out_line_step = pixels * channels;
-  const Index columns = (extent(kW, pixels) - 1) / test.dilation[kW] + 1;
-  args.first_column = test.zero_columns;
-  args.end_column = columns - test.zero_columns;
-  const auto kernel = depthwise_kernels<T>(*table.depthwise).channel_vector[pixels];
-  for (Index n = 0; n < channels; n += lanes) kernel(args, std::max(Index{0}, std::min(n, channels - lanes)));
+struct ChannelCase {
+  const WindowCase& test;
+  Index pixels, channels, group, lanes;
+  Index readable = std::max(lanes, channels), pixel = readable + 1;
+  Index row = extent(kW, pixels) * pixel, plane = extent(kH, test.lines) * row;
+  Index columns = (extent(kW, pixels) - 1) / test.dilation[kW] + 1;
 
-  for (Index line = 0; line < test.lines; ++line)
-    for (Index p = 0; p < pixels; ++p)
-      for (Index c = 0; c < channels; ++c) {
-        T sum = 0;
-        Index tap = 0;
-        for (Index kd = 0; kd < test.kernel[kD]; ++kd)
-          for (Index kh = 0; kh < test.kernel[kH]; ++kh)
-            for (Index kw = 0; kw < test.kernel[kW]; ++kw, ++tap) {
-              const Index d = kd * test.dilation[kD];
-              const Index h = line * test.stride[kH] + kh * test.dilation[kH];
-              const Index w = p * test.stride[kW] + kw * test.dilation[kW];
-              const Index column = w / test.dilation[kW];
-              const bool counts =
-                  test.zero_columns == 0 || (column >= args.first_column && column < args.end_column);
-              const T x = counts ? input[d * plane + h * row + w * pixel + c] : T(0);
-              sum = multiply_add(x, weights[tap * readable + c], sum, table.fused);
-            }
-        sum = sum + (test.bias ? bias[c] + T(0) : T(0));  // neither -0 stays
-        if (test.clamped) sum = sum < args.lo ? args.lo : sum > args.hi ? args.hi : sum;
-        const T actual = out[(line * pixels + p) * channels + c];
-        if (!same_bits(actual, sum))
-          return concat("(", line, ", ", p, ", ", c, "): ", actual, " instead of ", sum);
+  Index extent(int dim, Index outputs) const {
+    return (outputs - 1) * test.stride[dim] + (test.kernel[dim] - 1) * test.dilation[dim] + 1;
+  }
+
+  ChannelVectorArgs<T> args(const T* input, const T* weights, const T* bias, T* out) const {
+    ChannelVectorArgs<T> args{};
+    args.out = out;
+    args.out_m_stride = channels;
+    args.out_n_stride = 1;
+    args.n_valid = channels;
+    args.bias = test.bias ? bias : nullptr;
+    args.lo = T(-0.25);
+    args.hi = T(0.25);
+    args.clamped = test.clamped;
+    args.pixels = pixels;
+    args.group = group;
+    args.weights_j = readable;
+    args.input = input;
+    args.kernel = test.kernel;
+    args.d_tap = test.dilation[kD] * plane;
+    args.h_tap = test.dilation[kH] * row;
+    args.w_tap = test.dilation[kW] * pixel;
+    args.pixel_step = test.stride[kW] * pixel;
+    args.line_step = test.stride[kH] * row;
+    args.weights = weights;
+    args.weights_w = group * readable;
+    args.weights_h = test.kernel[kW] * args.weights_w;
+    args.weights_d = test.kernel[kH] * args.weights_h;
+    args.lines = test.lines;
+    args.out_line_step = pixels * channels;
+    args.first_column = test.zero_columns;
+    args.end_column = columns - test.zero_columns;
+    return args;
+  }
+
+  T expected(const ChannelVectorArgs<T>& args, Index line, Index p, Index c, bool fused) const {
+    T sum = 0;
+    const T* weight = args.weights + c;
+    for (Index kd = 0; kd < test.kernel[kD]; ++kd)
+      for (Index kh = 0; kh < test.kernel[kH]; ++kh)
+        for (Index kw = 0; kw < test.kernel[kW]; ++kw)
+          for (Index j = 0; j < group; ++j, weight += readable) {
+            const Index h = line * test.stride[kH] + kh * test.dilation[kH];
+            const Index w = p * test.stride[kW] + kw * test.dilation[kW], column = w / test.dilation[kW];
+            const bool counts =
+                test.zero_columns == 0 || (column >= args.first_column && column < args.end_column);
+            const T* x = args.input + kd * args.d_tap + h * row + w * pixel + c / group * group + j;
+            sum = multiply_add(counts ? *x : T(0), *weight, sum, fused);
+          }
+    sum = sum + (test.bias ? args.bias[c] + T(0) : T(0));  // neither -0 stays
+    return !test.clamped ? sum : sum < args.lo ? args.lo : sum > args.hi ? args.hi : sum;
+  }
+};
+
+template <class T>
+std::string check_channel_vector(const KernelTable& table, const ChannelCase<T>& c, GuardAt guard) {
+  GuardedBuffer<T> input(c.extent(kD, 1) * c.plane - 1, guard), bias(c.channels, guard);
+  GuardedBuffer<T> weights(c.test.kernel.product() * c.group * c.readable, guard);
+  GuardedBuffer<T> out(c.test.lines * c.pixels * c.channels, guard);
+  std::mt19937 rng(static_cast<unsigned>(c.pixels * 17 + c.channels));
+  for (const GuardedBuffer<T>* buffer : {&input, &bias, &weights}) buffer->fill_random(rng);
+  const ChannelVectorArgs<T> args = c.args(input.data(), weights.data(), bias.data(), out.data());
+  const auto kernel = depthwise_kernels<T>(*table.depthwise).vector(c.group, c.pixels);
+  for (Index n = 0; n < c.channels; n += c.lanes)
+    kernel(args, std::max(Index{0}, std::min(n, c.channels - c.lanes)));
+  for (Index line = 0; line < c.test.lines; ++line)
+    for (Index p = 0; p < c.pixels; ++p)
+      for (Index n = 0; n < c.channels; ++n) {
+        const T expected = c.expected(args, line, p, n, table.fused);
+        const T actual = out[(line * c.pixels + p) * c.channels + n];
+        if (!same_bits(actual, expected))
+          return concat("(", line, ", ", p, ", ", n, "): ", actual, " instead of ", expected);
       }
   for (const GuardedBuffer<T>* buffer : {&input, &bias, &weights, &out})
     if (!buffer->canaries_intact()) return "wrote outside a buffer";
   return "";
+}
+
+template <class T>
+void check_channel_vectors(const KernelTable& table, Index group, Index pixels, Index channels,
+                           GuardAt guard) {
+  const Index lanes = dense_kernels<T>(table).lanes;
+  for (const WindowCase& test : kWindows) {
+    const std::string wrong = check_channel_vector<T>(table, {test, pixels, channels, group, lanes}, guard);
+    if (!wrong.empty())
+      FAIL_CHECK(pixels << " pixels, " << channels << " channels in groups of " << group << ", case "
+                        << (&test - kWindows) << ": " << wrong);
+  }
 }
 
 struct PlaneCase {
@@ -174,14 +203,13 @@ void check_depthwise(const KernelTable& table) {
   REQUIRE(kernels.max_pixels <= kMaxDepthwisePixels);
   REQUIRE(kernels.max_vectors <= kMaxDepthwiseVectors);
   for (GuardAt guard : {GuardAt::kBegin, GuardAt::kEnd}) {
-    for (int pixels = 1; pixels <= kernels.max_pixels; ++pixels)
+    for (Index pixels = 1; pixels <= kernels.max_pixels; ++pixels)
       for (Index channels : {Index{1}, lanes - 1, lanes, 2 * lanes + 3})
-        for (const WindowCase& test : kWindows) {
-          const std::string wrong = check_channel_vector<T>(table, pixels, channels, test, guard);
-          if (!wrong.empty())
-            FAIL_CHECK(pixels << " pixels, " << channels << " channels, case " << (&test - kWindows) << ": "
-                              << wrong);
-        }
+        check_channel_vectors<T>(table, 1, pixels, channels, guard);
+    for (Index group : {2, 4, 8})
+      for (Index pixels : {1, 2, 7, kMostGroupPixels})
+        for (Index channels : {group, 2 * round_up(lanes, group) + group})
+          check_channel_vectors<T>(table, group, pixels, channels, guard);
     for (int vectors = 1; vectors <= kernels.max_vectors; ++vectors)
       for (Index n_valid : {(vectors - 1) * lanes + 1, vectors * lanes})
         for (const PlaneCase& test : kPlanes) {
