@@ -50,6 +50,8 @@ BIG_CASES = [
     ConvCase(in_ch=96, out_ch=96, size=(41, 45), kernel=(3, 3), padding=1, groups=96, bias=True),
     ConvCase(in_ch=6, out_ch=14, size=(9, 16, 33), kernel=(3, 3, 3), padding=1, stride=(1, 1, 2), groups=2),
     ConvCase(in_ch=300, out_ch=34, size=(7, 9), kernel=(3, 3), padding=1, bias=True),
+    # A padded row that does not fit L2, read in place because tiles can end where the taps inside change.
+    ConvCase(in_ch=560, out_ch=12, size=(5, 33), kernel=(3, 3), padding=(2, 24), dilation=(2, 24), bias=True),
 ]
 
 __all__ = [

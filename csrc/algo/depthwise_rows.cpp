@@ -60,9 +60,7 @@ struct RowCutter {
   void add_alike(Index ow, Index end) {
     while (ow < end) {
       const ConvProblem::Taps taps = p.taps_inside(kW, first_input(ow));
-      Index alike = 1;
-      while (ow + alike < end && p.taps_inside(kW, first_input(ow + alike)) == taps) ++alike;
-      const EvenSplit split(alike, max_pixels);
+      const EvenSplit split(p.alike_outputs(kW, ow, end - ow), max_pixels);
       for (Index i = 0; i < split.pieces; ow += split.size(i++))
         add({ow, 1, split.size(i), taps, 0, taps.count(), done});
     }
@@ -174,7 +172,7 @@ class DepthwiseRows {
     for (Index line = 0; line < t.lines; line += lines.lines) {
       ChannelVectorArgs<T> of_lines = of_tile;
       lines.oh0 = t.oh0 + line * t.line_step;
-      lines.lines = alike_lines(lines.oh0, t.line_step, t.lines - line);
+      lines.lines = p_.alike_outputs(kH, lines.oh0, t.lines - line, t.line_step);
       clip(kH, lines.oh0, of_lines.weights_h, &of_lines);
       of_lines.ahead_input.first += line * of_lines.ahead_input.rows * of_lines.ahead_input.row_step;
       of_lines.ahead_output.first += line * of_lines.ahead_output.row_step;
@@ -189,17 +187,6 @@ class DepthwiseRows {
     args->kernel[dim] = taps.count();
     args->weights += taps.begin * weights_step;
     args->input += (first + taps.begin * p_.dilation[dim]) * in_.spatial[dim];
-  }
-
-  // How many of `count` lines, `step` apart from `oh` on, have the same taps inside.
-  Index alike_lines(Index oh, Index step, Index count) const {
-    const auto taps_of = [&](Index line) {
-      return p_.taps_inside(kH, line * p_.stride[kH] - p_.pad_begin[kH]);
-    };
-    const ConvProblem::Taps taps = taps_of(oh);
-    Index n = 1;
-    while (n < count && taps_of(oh + n * step) == taps) ++n;
-    return n;
   }
 
   void add_block(const DepthwiseTile& t, const RowPiece& piece, ChannelVectorArgs<T> args,

@@ -51,6 +51,14 @@ struct ConvProblem : ConvSpec {
     const Index end = first >= in[dim] ? 0 : min_of(k, (in[dim] - 1 - first) / step + 1);
     return {begin, max_of(begin, end)};
   }
+  // How many of `count` outputs along `dim`, `step` apart from `output` on, have the same taps inside.
+  Index alike_outputs(int dim, Index output, Index count, Index step = 1) const {
+    const auto taps_of = [&](Index o) { return taps_inside(dim, o * stride[dim] - pad_begin[dim]); };
+    const Taps taps = taps_of(output);
+    Index n = 1;
+    while (n < count && taps_of(output + n * step) == taps) ++n;
+    return n;
+  }
   // Padding by zeros: its products may be left out.
   bool pads_zeros() const { return pad_mode == PadMode::kConstant && pad_value == 0; }
   bool is_padded() const { return pad_begin != spatial_of(0) || pad_end != spatial_of(0); }
