@@ -28,9 +28,10 @@ double depthwise_window_bytes(const ConvProblem& p, TileKind kind, Index lines, 
 
 namespace {
 
-constexpr Index kWindowBytes = 24 << 10;  // of 32 KB L1: weights and outputs pass through it too
-constexpr Index kWideRow = 12;            // pixels from which a vector of them is worth its empty lanes
-constexpr Index kLongKernel = 8;          // taps of a 1-D kernel from which transposing pays
+constexpr Index kWindowBytes = 24 << 10;       // of 32 KB L1: weights and outputs pass through it too
+constexpr Index kGroupWindowBytes = 96 << 10;  // groups: an input row is read a few times only
+constexpr Index kWideRow = 12;                 // pixels from which a vector of them is worth its empty lanes
+constexpr Index kLongKernel = 8;               // taps of a 1-D kernel from which transposing pays
 
 constexpr double kScratchLimit = static_cast<double>(kMaxScratchPerThread);
 
@@ -52,7 +53,7 @@ void choose_tile(const ConvProblem& p, Index lanes, Index register_cols, Blockin
     return depthwise_window_bytes(p, b->kind, rows, cols, lanes) <= limit;
   };
   const Index least = EvenSplit(p.out[kW], register_cols).size(0);
-  double limit = static_cast<double>(kWindowBytes);
+  double limit = static_cast<double>(p.in_ch_per_group() > 1 ? kGroupWindowBytes : kWindowBytes);
   if (!fits(1, least, limit)) limit = static_cast<double>(kL2Bytes) / 2;
   b->rows = 1;
   b->cols = fits(1, least, kScratchLimit) ? least : 1;

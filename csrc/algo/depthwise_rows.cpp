@@ -100,6 +100,8 @@ class DepthwiseRows {
     call_.weights_w = call_.group * call_.weights_j;
     call_.weights_h = p_.kernel[kW] * call_.weights_w;
     call_.weights_d = p_.kernel[kH] * call_.weights_h;
+    call_.ahead_input.first = input_;
+    call_.ahead_output.first = out_;
   }
 
   void execute(double expected_us) const {
