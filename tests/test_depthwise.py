@@ -34,7 +34,7 @@ CASES = [
         ),
     )
 ] + [
-    # Channels shared out to threads, with a rest that fills no vector; bands of columns; bands of dilated rows.
+    # Channels for several threads, with a rest that fills no vector; bands of columns, and of dilated rows.
     ConvCase(in_ch=channels, out_ch=channels, groups=channels, bias=True, **shape)
     for channels, shape in (
         (193, {"size": (3, 5), "kernel": (3, 3), "padding": 1}),
