@@ -31,9 +31,9 @@ struct Columns {
   void skip(Index taps) { row += taps * w_tap, begin -= taps, end -= taps; }
 };
 
-// kTaps taps of a row for kPixels outputs that are kStride taps apart: each pixel is loaded once. kClipped:
-// columns outside are zeros.
-template <class T, int kPixels, int kTaps, int kStride, bool kClipped>
+// kTaps taps of a row for kPixels outputs that are kStride taps apart: each pixel is loaded once.
+// Columns outside are zeros.
+template <class T, int kPixels, int kTaps, int kStride>
 PYCONV_INLINE void SharedTaps(const Columns<T>& columns, const T* weights, Index weights_w,
                               V<T> (&acc)[kPixels][1]) {
   alignas(kVectorBytes) static const T zeros[kLanes<T>] = {};
@@ -43,7 +43,7 @@ PYCONV_INLINE void SharedTaps(const Columns<T>& columns, const T* weights, Index
   const T* pixel = columns.row;
 #pragma GCC unroll 32
   for (int j = 0; j < (kPixels - 1) * kStride + kTaps; ++j, pixel += columns.w_tap) {
-    const V<T> x = LoadU(!kClipped || (j >= columns.begin && j < columns.end) ? pixel : zeros);
+    const V<T> x = LoadU(j >= columns.begin && j < columns.end ? pixel : zeros);
 #pragma GCC unroll 4
     for (int k = 0; k < kTaps; ++k) {
       const int p = (j - k) / kStride;
@@ -54,7 +54,7 @@ PYCONV_INLINE void SharedTaps(const Columns<T>& columns, const T* weights, Index
 
 // A row's taps in threes, the last four as two pairs: with 14 pixels that already loads less than once every
 // other FMA, so that even loads that straddle cache lines keep up (groups of 5 measured the same).
-template <class T, int kPixels, int kStride, bool kClipped>
+template <class T, int kPixels, int kStride>
 PYCONV_INLINE void SharedRow(const ChannelVectorArgs<T>& args, const T* row, const T* weights,
                              V<T> (&acc)[kPixels][1]) {
   Columns<T> columns{row, args.w_tap, args.first_column, args.end_column};
@@ -62,11 +62,11 @@ PYCONV_INLINE void SharedRow(const ChannelVectorArgs<T>& args, const T* row, con
   for (Index left = args.kernel[kW]; left > 0;) {
     const Index taps = left == 4 ? 2 : left < 3 ? left : 3;
     if (taps == 3)
-      SharedTaps<T, kPixels, 3, kStride, kClipped>(columns, weights, w, acc);
+      SharedTaps<T, kPixels, 3, kStride>(columns, weights, w, acc);
     else if (taps == 2)
-      SharedTaps<T, kPixels, 2, kStride, kClipped>(columns, weights, w, acc);
+      SharedTaps<T, kPixels, 2, kStride>(columns, weights, w, acc);
     else
-      SharedTaps<T, kPixels, 1, kStride, kClipped>(columns, weights, w, acc);
+      SharedTaps<T, kPixels, 1, kStride>(columns, weights, w, acc);
     columns.skip(taps);
     weights += taps * w;
     left -= taps;
@@ -92,7 +92,7 @@ PYCONV_INLINE void Ask(const AskAhead<T>& ahead, Index line, Index channel) {
 }
 
 // kStride 0: the distance between outputs is no small multiple of the distance between taps.
-template <class T, int kPixels, int kStride, bool kClipped>
+template <class T, int kPixels, int kStride>
 PYCONV_INLINE void SumTaps(const ChannelVectorArgs<T>& args, const T* input, const T* weights,
                            V<T> (&acc)[kPixels][1]) {
 #pragma GCC unroll 16
@@ -102,14 +102,14 @@ PYCONV_INLINE void SumTaps(const ChannelVectorArgs<T>& args, const T* input, con
     const T* row_weights = weights;
     for (Index kh = 0; kh < args.kernel[kH]; ++kh, row += args.h_tap, row_weights += args.weights_h) {
       if constexpr (kStride != 0)
-        SharedRow<T, kPixels, kStride, kClipped>(args, row, row_weights, acc);
+        SharedRow<T, kPixels, kStride>(args, row, row_weights, acc);
       else
         StridedRow<T, kPixels>(args, row, row_weights, acc);
     }
   }
 }
 
-template <class T, int kPixels, int kStride, bool kClipped>
+template <class T, int kPixels, int kStride>
 __attribute__((noinline)) void ChannelVectorLines(const ChannelVectorArgs<T>& args, Index channel) {
   TileOutput<T> output = args;
   NextLine(&output, channel * args.out_n_stride);
@@ -120,7 +120,7 @@ __attribute__((noinline)) void ChannelVectorLines(const ChannelVectorArgs<T>& ar
     V<T> acc[kPixels][1];
     Ask<T, false>(args.ahead_input, line, channel);
     Ask<T, true>(args.ahead_output, line, channel);
-    SumTaps<T, kPixels, kStride, kClipped>(args, input, args.weights + channel, acc);
+    SumTaps<T, kPixels, kStride>(args, input, args.weights + channel, acc);
 #pragma GCC unroll 16
     for (int p = 0; p < kPixels; ++p) acc[p][0] = acc[p][0] + bias;
     Finish<T, kPixels, 1>(output, acc);
@@ -128,23 +128,35 @@ __attribute__((noinline)) void ChannelVectorLines(const ChannelVectorArgs<T>& ar
   }
 }
 
+// So many pixels at most where outputs are not as far apart as taps, more in two calls: they share less
+// there, and the AVX-512 unit compiles in 13 s instead of 22.
+constexpr int kMostStridedPixels = 7;
+
 template <class T, int kPixels, int kStride>
-PYCONV_INLINE void ClipColumns(const ChannelVectorArgs<T>& args, Index channel) {
-  const Index columns = (kPixels - 1) * kStride + args.kernel[kW];
-  if (args.first_column > 0 || args.end_column < columns)
-    ChannelVectorLines<T, kPixels, kStride, true>(args, channel);
-  else
-    ChannelVectorLines<T, kPixels, kStride, false>(args, channel);
+PYCONV_INLINE void StridedLines(const ChannelVectorArgs<T>& args, Index channel) {
+  if constexpr (kPixels <= kMostStridedPixels) {
+    ChannelVectorLines<T, kPixels, kStride>(args, channel);
+  } else {
+    constexpr int kFirst = kPixels / 2;
+    ChannelVectorLines<T, kFirst, kStride>(args, channel);
+    ChannelVectorArgs<T> rest = args;
+    NextLine(&rest, kFirst * args.out_m_stride);
+    rest.input += kFirst * args.pixel_step;
+    rest.first_column -= kFirst * kStride;
+    rest.end_column -= kFirst * kStride;
+    rest.ahead_input.rows = rest.ahead_output.rows = 0;
+    ChannelVectorLines<T, kPixels - kFirst, kStride>(rest, channel);
+  }
 }
 
 template <class T, int kPixels>
 void ChannelVectorTile(const ChannelVectorArgs<T>& args, Index channel) {
   if (args.pixel_step == args.w_tap)
-    ClipColumns<T, kPixels, 1>(args, channel);
+    ChannelVectorLines<T, kPixels, 1>(args, channel);
   else if (args.pixel_step == 2 * args.w_tap)
-    ClipColumns<T, kPixels, 2>(args, channel);
+    StridedLines<T, kPixels, 2>(args, channel);
   else
-    ChannelVectorLines<T, kPixels, 0, false>(args, channel);
+    StridedLines<T, kPixels, 0>(args, channel);
 }
 
 // --- vectors of pixels

@@ -68,6 +68,7 @@ void AddSharedTaps(const ChannelVectorArgs<T>& args, const GroupChannels<T, kBro
         pixel[l] = channels.Read(c.row + column * c.w_tap, column >= c.begin && column < c.end);
       }
       const T* weights = row.weights + r * args.weights_w;
+#pragma GCC unroll 1  // gcc knows that a group has at most 8 channels and would write all of them out
       for (Index j = 0; j < args.group; ++j, weights += args.weights_j) {
         V<T> x[kLines];
 #pragma GCC unroll 4
@@ -108,6 +109,7 @@ void AddTap(const ChannelVectorArgs<T>& args, const GroupChannels<T, kBroadcast>
       }
     }
     const T* weights = row.weights;
+#pragma GCC unroll 1
     for (Index j = 0; j < args.group; ++j, weights += args.weights_j) {
       const V<T> w = LoadU(weights);
 #pragma GCC unroll 4
@@ -202,10 +204,10 @@ void GroupTile(const ChannelVectorArgs<T>& args, Index channel) {
 
 template <class T>
 void GroupVector(const ChannelVectorArgs<T>& args, Index channel) {
-  if (args.group >= kLanes<T>)
-    GroupTile<T, true>(args, channel);
-  else
-    GroupTile<T, false>(args, channel);
+  if constexpr (kLanes < T >> 2) {
+    if (args.group < kLanes<T>) return GroupTile<T, false>(args, channel);
+  }
+  if constexpr (kLanes<T> <= kMostGroupChannels) GroupTile<T, true>(args, channel);
 }
 
 }  // namespace
