@@ -9,7 +9,7 @@ namespace {
 // Accumulators, a group of weights and one loaded pixel must fit the register file.
 template <class T>
 struct DepthwiseSizes {
-  static constexpr int kPixels = kRegisters == 32 ? 14 : 8;
+  static constexpr int kPixels = kRegisters == 32 ? 14 : kVectorBytes == 32 ? 8 : 4;
   static constexpr int kVectors = kRegisters == 32 ? 4 : 3;
 };
 

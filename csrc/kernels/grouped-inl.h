@@ -57,12 +57,14 @@ void AddSharedTaps(const ChannelVectorArgs<T>& args, const GroupChannels<T, kBro
     for (int l = 0; l < kLines; ++l) sum[i][l] = Zero<T>();
   for (Index p = 0; p < args.pixels + kBehind; ++p) {
     if (p < args.pixels)
+#pragma GCC unroll 4
       for (int l = 0; l < kLines; ++l) sum[0][l] = row.sums[l * kMostGroupPixels + p];
 #pragma GCC unroll 2
     for (int r = 0; r < kStride; ++r) {
       if (r >= kTaps) break;
       typename GroupChannels<T, kBroadcast>::Pixel pixel[kLines];
       const Index column = p * kStride + r;
+#pragma GCC unroll 4
       for (int l = 0; l < kLines; ++l) {
         const Columns<T>& c = row.columns[l];
         pixel[l] = channels.Read(c.row + column * c.w_tap, column >= c.begin && column < c.end);
@@ -83,6 +85,7 @@ void AddSharedTaps(const ChannelVectorArgs<T>& args, const GroupChannels<T, kBro
       }
     }
     if (p >= kBehind)
+#pragma GCC unroll 4
       for (int l = 0; l < kLines; ++l) row.sums[l * kMostGroupPixels + p - kBehind] = sum[kBehind][l];
 #pragma GCC unroll 2
     for (int i = kBehind; i > 0; --i)
@@ -103,6 +106,7 @@ void AddTap(const ChannelVectorArgs<T>& args, const GroupChannels<T, kBroadcast>
 #pragma GCC unroll 4
     for (int i = 0; i < kPixels; ++i) {
       at[i] = p + i < args.pixels ? p + i : args.pixels - 1;
+#pragma GCC unroll 4
       for (int l = 0; l < kLines; ++l) {
         pixel[i][l] = channels.Read(row.columns[l].row + at[i] * args.pixel_step, true);
         sum[i][l] = row.sums[l * kMostGroupPixels + at[i]];
@@ -114,9 +118,12 @@ void AddTap(const ChannelVectorArgs<T>& args, const GroupChannels<T, kBroadcast>
       const V<T> w = LoadU(weights);
 #pragma GCC unroll 4
       for (int i = 0; i < kPixels; ++i)
+#pragma GCC unroll 4
         for (int l = 0; l < kLines; ++l) Accumulate<T>(&sum[i][l], channels.Of(pixel[i][l], j), w);
     }
+#pragma GCC unroll 4
     for (int i = 0; i < kPixels; ++i)
+#pragma GCC unroll 4
       for (int l = 0; l < kLines; ++l) row.sums[l * kMostGroupPixels + at[i]] = sum[i][l];
   }
 }
@@ -136,6 +143,7 @@ void AddRow(const ChannelVectorArgs<T>& args, const GroupChannels<T, kBroadcast>
     } else {
       AddSharedTaps<T, 1, kStride, kLines, kBroadcast>(args, channels, row);
     }
+#pragma GCC unroll 4
     for (int l = 0; l < kLines; ++l) row.columns[l].skip(taps);
     row.weights += taps * args.weights_w;
     left -= taps;
@@ -162,6 +170,7 @@ template <class T, int kLines, bool kBroadcast>
 void GroupLines(const ChannelVectorArgs<T>& args, Index channel, Index line,
                 const GroupChannels<T, kBroadcast>& channels, TileOutput<T> output) {
   V<T> sums[kLines][kMostGroupPixels];
+#pragma GCC unroll 4
   for (int l = 0; l < kLines; ++l) {
     for (Index p = 0; p < args.pixels; ++p) sums[l][p] = Zero<T>();
     Ask<T, false>(args.ahead_input, line + l, channel);
@@ -171,6 +180,7 @@ void GroupLines(const ChannelVectorArgs<T>& args, Index channel, Index line,
     for (Index kh = 0; kh < args.kernel[kH]; ++kh) {
       GroupRow<T, kLines> row{
           {}, args.weights + channel + kd * args.weights_d + kh * args.weights_h, sums[0]};
+#pragma GCC unroll 4
       for (int l = 0; l < kLines; ++l)
         row.columns[l] = {
             args.input + channel + (line + l) * args.line_step + kd * args.d_tap + kh * args.h_tap,
@@ -184,6 +194,7 @@ void GroupLines(const ChannelVectorArgs<T>& args, Index channel, Index line,
     }
   const V<T> bias = args.bias ? PositiveZero<T>(LoadN(args.bias + channel, output.n_valid)) : Zero<T>();
   NextLine(&output, line * args.out_line_step + channel * args.out_n_stride);
+#pragma GCC unroll 4
   for (int l = 0; l < kLines; ++l, NextLine(&output, args.out_line_step))
     FinishLine<T>(output, bias, args.pixels, sums[l]);
 }
