@@ -243,7 +243,12 @@ def test_an_interrupted_run_keeps_what_it_has_and_can_go_on(stop, monkeypatch, t
     options = Options(
         ("custom",), cases, rivals=("pyconv-layer",), threads=(1,), seconds=0.05, resume=True, output=tmp_path
     )
-    finished = run.run(options, "test")
+    # A shell's background jobs inherit an ignored SIGINT.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        finished = run.run(options, "test")
+    finally:
+        signal.signal(signal.SIGINT, inherited)
     assert not finished.complete
     assert [row.problem for row in finished.results] == ["n1c2h8w8_k2r3s3_f32", "n1c2h9w8_k2r3s3_f32"]
     assert "incomplete" in markdown.render(finished)

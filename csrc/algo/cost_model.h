@@ -2,7 +2,8 @@
 // the problem alone (promise 1: no layout, threads, ISA or caches). Only ratios matter. For an AMD Zen 4
 // core at 3.7 GHz: Winograd's rates were fitted by hand to about 20 layers, depthwise's and the share of a
 // full tile that few channels fill are estimates. Regret against the best single choice a problem allows, 45
-// of the set's rows at one thread: geometric mean 1.008, worst 1.211 (`benchmarks/regret.py`).
+// of the set's rows at one thread: geometric mean 1.008, worst 1.211 (`benchmarks/regret.py`, before
+// grouped's rates and depthwise's kernels were changed by decision 0016).
 #pragma once
 
 #include "core/math.h"

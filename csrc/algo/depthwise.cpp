@@ -5,7 +5,6 @@
 #include "algo/cost_model.h"
 #include "algo/depthwise_plan.h"
 #include "algo/registry.h"
-#include "runtime/workspace.h"
 
 namespace pyconv {
 namespace {
@@ -14,11 +13,7 @@ bool supports(const ConvProblem& p, Reason why) {
   if (p.out_elements() == 0 || p.in_ch == 0) return why.refuse("the problem is empty");
   if (p.in_ch_per_group() != 1)
     return why.refuse("depthwise means one input channel per group, this has ", p.in_ch_per_group());
-  const double bytes = depthwise_window_bytes(p, TileKind::kPixelVector, 1, 1, kWidestDepthwiseLanes);
-  if (bytes > static_cast<double>(kMaxScratchPerThread))
-    return why.refuse("the window of one output needs ", bytes / (1 << 20), " MB of scratch, the limit is ",
-                      kMaxScratchPerThread >> 20, " MB");
-  return true;
+  return channelwise_window_fits(p, TileKind::kPixelVector, why);
 }
 
 double cost(const ConvProblem& image) { return depthwise_cost_us(image); }

@@ -9,7 +9,10 @@
 #include "runtime/workspace.h"
 
 namespace pyconv {
-double depthwise_window_bytes(const ConvProblem& p, TileKind kind, Index lines, Index pixels, Index lanes) {
+namespace {
+
+// Bytes of the window that `lines` x `pixels` outputs of `lanes` channels (one, for pixel vectors) read.
+double window_bytes(const ConvProblem& p, TileKind kind, Index lines, Index pixels, Index lanes) {
   const double rows =
       lines == 1
           ? static_cast<double>(p.kernel[kH])
@@ -26,8 +29,6 @@ double depthwise_window_bytes(const ConvProblem& p, TileKind kind, Index lines, 
   return static_cast<double>(p.kernel[kD]) * rows * cols * static_cast<double>(element_bytes(p));
 }
 
-namespace {
-
 constexpr Index kWindowBytes = 24 << 10;       // of 32 KB L1: weights and outputs pass through it too
 constexpr Index kGroupWindowBytes = 96 << 10;  // groups: an input row is read a few times only
 constexpr Index kWideRow = 12;                 // pixels from which a vector of them is worth its empty lanes
@@ -38,7 +39,7 @@ constexpr double kScratchLimit = static_cast<double>(kMaxScratchPerThread);
 TileKind choose_kind(const Request& r, Index lanes) {
   const ConvProblem& p = r.problem;
   if (p.in_ch_per_group() > 1) return TileKind::kOcVector;
-  if (p.out_ch * 2 <= lanes || depthwise_window_bytes(p, TileKind::kOcVector, 1, 1, lanes) > kScratchLimit)
+  if (p.out_ch * 2 <= lanes || window_bytes(p, TileKind::kOcVector, 1, 1, lanes) > kScratchLimit)
     return TileKind::kPixelVector;
   if (r.in.spatial[kW] != 1) return TileKind::kOcVector;
   const bool long_kernel = p.kernel[kH] * p.kernel[kD] == 1 && p.kernel[kW] > kLongKernel;
@@ -50,7 +51,7 @@ TileKind choose_kind(const Request& r, Index lanes) {
 // half of L2.
 void choose_tile(const ConvProblem& p, Index lanes, Index register_cols, Blocking* b) {
   const auto fits = [&](Index rows, Index cols, double limit) {
-    return depthwise_window_bytes(p, b->kind, rows, cols, lanes) <= limit;
+    return window_bytes(p, b->kind, rows, cols, lanes) <= limit;
   };
   const Index least = EvenSplit(p.out[kW], register_cols).size(0);
   double limit = static_cast<double>(p.in_ch_per_group() > 1 ? kGroupWindowBytes : kWindowBytes);
@@ -78,7 +79,7 @@ void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols
         static_cast<double>(phases ? rows - 1 + p.kernel[kH]
                                    : (rows - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH]));
     const double bytes =
-        depthwise_window_bytes(p, b->kind, 1, b->cols, b->oc_per_chunk) / static_cast<double>(p.kernel[kH]);
+        window_bytes(p, b->kind, 1, b->cols, b->oc_per_chunk) / static_cast<double>(p.kernel[kH]);
     return lines * bytes <= static_cast<double>(limit);
   };
   const auto halve = [](Index n, Index unit) { return round_up(ceil_div(n, 2), unit); };
@@ -133,7 +134,7 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
   } else {
     choose_tile(p, strip, channels ? kernels.most_pixels(group) : kernels.max_vectors * lanes, &b);
     // Copies of channels-last pixels take several cache lines of each: pixels lie pages apart.
-    const double window = depthwise_window_bytes(p, b.kind, b.rows, b.cols, strip);
+    const double window = window_bytes(p, b.kind, b.rows, b.cols, strip);
     const double strips = plan.request.in.channel == 1 ? static_cast<double>(kWindowBytes) / window : 1;
     b.pitch = channels ? min_of(strip * max_of(1, static_cast<Index>(strips)), round_up(p.out_ch, strip)) : 1;
     b.oc_per_chunk = channels ? min_of(b.pitch, p.out_ch) : 1;
@@ -178,6 +179,15 @@ void pack_taps(const ConvPlan& plan, const T* weight, T* packed) {
 }
 
 }  // namespace
+
+bool channelwise_window_fits(const ConvProblem& p, TileKind kind, Reason why) {
+  constexpr Index kWidestLanes = 16;  // of any instruction set
+  const double bytes = window_bytes(p, kind, 1, 1, kWidestLanes);
+  if (bytes > kScratchLimit)
+    return why.refuse("the window of one output needs ", bytes / (1 << 20), " MB of scratch, the limit is ",
+                      kMaxScratchPerThread >> 20, " MB");
+  return true;
+}
 
 ConvPlan plan_channelwise(const ConvAlgorithm& algorithm, const Request& request) {
   return dispatch_dtype(request.problem,

@@ -6,11 +6,8 @@
 
 namespace pyconv {
 
-constexpr Index kWidestDepthwiseLanes = 16;  // of any instruction set
-
-// Bytes of the window that `lines` x `pixels` outputs of `lanes` channels (one, for pixel vectors) read.
-double depthwise_window_bytes(const ConvProblem& problem, TileKind kind, Index lines, Index pixels,
-                              Index lanes);
+// Whether one output's window of the widest vectors fits the scratch of a thread; if not, `why` says so.
+bool channelwise_window_fits(const ConvProblem& problem, TileKind kind, Reason why);
 
 ConvPlan plan_channelwise(const ConvAlgorithm& algorithm, const Request& request);
 void pack_channelwise(const ConvPlan& plan, const void* weight, void* packed);

@@ -51,8 +51,8 @@ inline Index output_phases(const ConvProblem& p, int dim) {
 }
 
 // Tiles are numbered so that neighbours share memory: copied channels-last windows sweep channels first, rows
-// read in place go down the image (or through its depths), channels-first sweeps the positions of a channel.
-// read in place are taken phase by phase of a dilated kernel.
+// read in place go down the image (or through its depths), phase by phase of a dilated kernel, channels-first
+// sweeps the positions of a channel.
 struct DepthwiseGrid {
   Index row_phases, row_bands, col_bands, strips, channels_per_strip;
 };

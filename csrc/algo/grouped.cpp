@@ -4,7 +4,6 @@
 #include "algo/cost_model.h"
 #include "algo/depthwise_plan.h"
 #include "algo/registry.h"
-#include "runtime/workspace.h"
 
 namespace pyconv {
 namespace {
@@ -16,11 +15,7 @@ bool supports(const ConvProblem& p, Reason why) {
     return why.refuse("it is for groups of 2, 4 or 8 input and as many output channels; this has ", p.groups,
                       p.groups == 1 ? " group of " : " groups of ", channels, " and ", p.out_ch_per_group());
   if (chains_of(p).count > 1) return why.refuse("the sum of one output has more than one chain");
-  const double bytes = depthwise_window_bytes(p, TileKind::kOcVector, 1, 1, kWidestDepthwiseLanes);
-  if (bytes > static_cast<double>(kMaxScratchPerThread))
-    return why.refuse("the window of one output needs ", bytes / (1 << 20), " MB of scratch, the limit is ",
-                      kMaxScratchPerThread >> 20, " MB");
-  return true;
+  return channelwise_window_fits(p, TileKind::kOcVector, why);
 }
 
 double cost(const ConvProblem& image) { return grouped_cost_us(image); }
