@@ -245,28 +245,33 @@ class DirectRun {
   void run_pixels(TileSweep<T>& sweep, TileRuns& runs, const Chunk& chunk, const T* act, Index oc0,
                   Index oc) const {
     const ConvProblem& p = plan_.request.problem;
+    const bool cut = plan_.blocking.in_place && p.is_padded();
+    for (Index r = 0; r < chunk.rows; ++r)
+      for (Index c = 0, cols; c < chunk.cols; c += cols) {
+        cols = cut ? p.alike_outputs(kW, chunk.col0 + c, chunk.cols - c) : chunk.cols;
+        run_stretch(sweep, runs, chunk, act, r, c, cols, oc0, oc);
+      }
+  }
+
+  // Columns [c, c + cols) of row r of the chunk, as even tiles.
+  void run_stretch(TileSweep<T>& sweep, TileRuns& runs, const Chunk& chunk, const T* act, Index r, Index c,
+                   Index cols, Index oc0, Index oc) const {
     const bool oc_vector = plan_.blocking.kind == TileKind::kOcVector;
     const Index unit = oc_vector ? kPixelUnit : kernels_.lanes;
     const Index most = oc_vector ? kernels_.oc_vector.max_rows / kPixelUnit
                                  : kernels_.tiles(plan_.blocking.kind).widest(min_of(oc, sweep.tile_oc));
-    const bool cut = plan_.blocking.in_place && p.is_padded();
-    for (Index r = 0; r < chunk.rows; ++r)
-      for (Index c0 = 0, cols; c0 < chunk.cols; c0 += cols) {
-        cols = cut ? p.alike_outputs(kW, chunk.col0 + c0, chunk.cols - c0) : chunk.cols;
-        const EvenSplit split(ceil_div(cols, unit), most);
-        for (Index i = 0, c = c0; i < split.pieces; c += split.size(i) * unit, ++i) {
-          const T* tile = act + r * p.stride[kH] * layout_.row + c * layout_.output;
-          const Index pixels = min_of(split.size(i) * unit, c0 + cols - c);
-          runs.choose(chunk.od, chunk.row0 + r, chunk.col0 + c, pixels, &sweep.args);
-          if (asks_ahead_) {
-            const bool last = c + pixels == chunk.cols;
-            const T* next =
-                last ? act + (r + 1) * p.stride[kH] * layout_.row : tile + pixels * layout_.output;
-            if (!last || r + 1 < chunk.rows) ask_ahead(next, min_of(split.size(0) * unit, chunk.cols));
-          }
-          sweep.run(tile, chunk, chunk.row0 + r, chunk.col0 + c, pixels, oc0, oc);
-        }
-      }
+    const Index next_row = plan_.request.problem.stride[kH] * layout_.row, end = c + cols;
+    const EvenSplit split(ceil_div(cols, unit), most);
+    for (Index i = 0; i < split.pieces; c += split.size(i++) * unit) {
+      const T* tile = act + r * next_row + c * layout_.output;
+      const Index pixels = min_of(split.size(i) * unit, end - c);
+      runs.choose(chunk.od, chunk.row0 + r, chunk.col0 + c, pixels, &sweep.args);
+      const bool row_ends = c + pixels == chunk.cols;
+      if (asks_ahead_ && (!row_ends || r + 1 < chunk.rows))
+        ask_ahead(row_ends ? act + (r + 1) * next_row : tile + pixels * layout_.output,
+                  min_of(split.size(0) * unit, chunk.cols));
+      sweep.run(tile, chunk, chunk.row0 + r, chunk.col0 + c, pixels, oc0, oc);
+    }
   }
 
   void ask_ahead(const T* pixel, Index pixels) const {
