@@ -39,6 +39,18 @@ FEW_CASES = [
     ConvCase(in_ch=5, out_ch=7, size=(4, 5, 6), kernel=(2, 3, 3), padding=1, padding_mode="replicate"),
     ConvCase(in_ch=1, out_ch=2, size=(3, 1500), kernel=(1, 1)),
     ConvCase(in_ch=24, out_ch=24, size=(9, 31), kernel=(3, 3), padding=1, groups=6, bias=True),
+    # Channels-last pixels 1 KB apart are copied, a line further apart.
+    ConvCase(in_ch=256, out_ch=256, size=(9, 7), kernel=(3, 3), padding=1, groups=256, residual=True),
+    ConvCase(
+        in_ch=256,
+        out_ch=256,
+        size=(15, 9),
+        kernel=(4, 2),
+        stride=(2, 1),
+        dilation=(3, 1),
+        padding=(1, 0),
+        groups=256,
+    ),
 ]
 
 # Enough work for threads: a smaller problem runs on one, whatever is asked for.
@@ -48,6 +60,7 @@ BIG_CASES = [
     ConvCase(in_ch=16, out_ch=20, size=(2000,), kernel=(5,), padding="same", padding_mode="circular"),
     ConvCase(in_ch=32, out_ch=32, size=(41, 45), kernel=(3, 3), padding=1, groups=8, bias=True),
     ConvCase(in_ch=96, out_ch=96, size=(41, 45), kernel=(3, 3), padding=1, groups=96, bias=True),
+    ConvCase(in_ch=512, out_ch=512, size=(23, 14), kernel=(5, 3), padding=(2, 1), groups=512, bias=True),
     ConvCase(in_ch=6, out_ch=14, size=(9, 16, 33), kernel=(3, 3, 3), padding=1, stride=(1, 1, 2), groups=2),
     ConvCase(in_ch=300, out_ch=34, size=(7, 9), kernel=(3, 3), padding=1, bias=True),
     # A padded row that does not fit L2, read in place because tiles can end where the taps inside change.

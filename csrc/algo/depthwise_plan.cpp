@@ -70,7 +70,8 @@ void choose_tile(const ConvProblem& p, Index lanes, Index register_cols, Blockin
 
 // In place: whole rows of all channels, as many as leave what they read in a part of L2 (of a volume,
 // planes); narrower only where the rows that one line reads do not fit there, or threads would go without.
-void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols, int threads, Blocking* b) {
+void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols, int threads, bool copied,
+                          Blocking* b) {
   constexpr Index kTilesPerThread = 16;  // four of a chunk's, so that most tiles have a successor
   constexpr Index kLongRun = 256;        // channels of a pixel, in a row in memory
   const auto fits = [&](Index rows, std::size_t limit) {
@@ -97,7 +98,15 @@ void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols
   const Index wanted = threads > 1 ? kTilesPerThread * threads : 1;
   while (lines() < wanted && b->oc_per_chunk > 4 * lanes) b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
   const Index most = max_of(1, min_of(p.out[kH], lines() / wanted));
-  while (b->rows < most && fits(b->rows + 1, kL2Bytes / (p.kernel[kD] > 1 ? 2 : 4))) ++b->rows;
+  const auto add_rows = [&] {
+    while (b->rows < most && fits(b->rows + 1, kL2Bytes / (p.kernel[kD] > 1 ? 2 : 4))) ++b->rows;
+  };
+  add_rows();
+  // A copy takes the rows between two tiles twice.
+  while (copied && b->rows < min_of(most, 4 * p.kernel[kH]) && b->oc_per_chunk > 2 * kLongRun) {
+    b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
+    add_rows();
+  }
   b->rows = EvenSplit(ceil_div(p.out[kH], output_phases(p, kH)), b->rows).size(0);
 }
 
@@ -118,6 +127,16 @@ bool reads_in_place(const Request& r, Index lanes) {
          (p.pads_zeros() || !p.is_padded());
 }
 
+// Pixels 1 KB apart or a multiple of that fall into few cache sets, and the rows of a window throw each other
+// out of L1: then a tile's rows are copied, pixels a line further apart (3x3 1024@14: 180 us, 111 with it;
+// 1024@7 38 and 23, 512@14 61 and 44; 5x5 1024@14 447 and 184).
+bool shares_cache_sets(const Request& r) {
+  const ConvProblem& p = r.problem;
+  const Index pixel = r.in.spatial[kW] * static_cast<Index>(element_bytes(p));
+  return pixel % 1024 == 0 && pixel > 0 && p.kernel[kD] == 1 && p.kernel[kH] > 1 && p.kernel[kW] > 1 &&
+         output_phases(p, kH) == 1;
+}
+
 template <class T>
 ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
   ConvPlan plan(algorithm, simplified(request));
@@ -130,7 +149,14 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
   const bool channels = by_channel(plan);
   b.in_place = channels && reads_in_place(plan.request, lanes);
   if (b.in_place) {
-    choose_rows_in_place(p, strip, kernels.most_pixels(group), request.threads, &b);
+    const bool copied = shares_cache_sets(plan.request);
+    choose_rows_in_place(p, strip, kernels.most_pixels(group), request.threads, copied, &b);
+    if (copied && b.cols == p.out[kW]) {
+      b.pitch = round_up(b.oc_per_chunk, lanes) + lanes;
+      const Index rows =
+          min_of(p.in[kH], (b.rows - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH]));
+      plan.scratch_per_thread = static_cast<std::size_t>(rows * p.in[kW] * b.pitch) * sizeof(T);
+    }
   } else {
     choose_tile(p, strip, channels ? kernels.most_pixels(group) : kernels.max_vectors * lanes, &b);
     // Copies of channels-last pixels take several cache lines of each: pixels lie pages apart.
@@ -187,6 +213,14 @@ bool channelwise_window_fits(const ConvProblem& p, TileKind kind, Reason why) {
     return why.refuse("the window of one output needs ", bytes / (1 << 20), " MB of scratch, the limit is ",
                       kMaxScratchPerThread >> 20, " MB");
   return true;
+}
+
+ActivationStrides staged_strides(const ConvPlan& plan) {
+  ActivationStrides strides = plan.request.in;
+  if (plan.blocking.pitch == 0) return strides;
+  strides.spatial[kW] = plan.blocking.pitch;
+  strides.spatial[kH] = plan.blocking.pitch * plan.request.problem.in[kW];
+  return strides;
 }
 
 ConvPlan plan_channelwise(const ConvAlgorithm& algorithm, const Request& request) {

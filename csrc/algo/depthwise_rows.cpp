@@ -1,13 +1,16 @@
 // Depthwise convolution straight from channels-last input. A few rows of all channels are a tile; it is cut
 // into blocks of outputs that have the same taps inside the input, and each vector of channels takes all
 // blocks in turn, while they are in L1. Memory is asked for ahead in whole rows: strips of 16 channels at a
-// time read 2048 channels at 7x7 at a third of the bandwidth.
+// time read 2048 channels at 7x7 at a third of the bandwidth. Pixels that share cache sets are moved apart
+// first.
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
 #include "algo/depthwise_run.h"
 #include "algo/depthwise_tiles.h"
 #include "runtime/thread_pool.h"
+#include "runtime/workspace.h"
 
 namespace pyconv {
 namespace {
@@ -78,7 +81,8 @@ class DepthwiseRows {
   DepthwiseRows(const ConvPlan& plan, const ConvOperands& operands)
       : plan_(plan),
         p_(plan.request.problem),
-        in_(plan.request.in),
+        source_(plan.request.in),
+        in_(staged_strides(plan)),
         kernels_(depthwise_kernels<T>(*plan.request.table->depthwise)),
         grid_(depthwise_grid(plan)),
         lanes_(depthwise_lanes<T>(plan)),
@@ -109,6 +113,7 @@ class DepthwiseRows {
     parallel_for(
         plan_.request.threads, plan_.chunks,
         [&](ChunkSource& source) {
+          const ScratchBlock staged(plan_.scratch_per_thread);
           std::vector<RowPiece> pieces;
           std::vector<Block> blocks;
           for (Index chunk; source.next(&chunk);) {
@@ -120,7 +125,8 @@ class DepthwiseRows {
               const bool goes_on = ++number < end;
               const DepthwiseTile next = goes_on ? decode_tile(plan_, grid_, number) : tile;
               RowCutter{p_, kernels_.most_pixels(call_.group), &pieces}.cut(tile.ow0, tile.pixels);
-              cut_tile(tile, goes_on ? &next : nullptr, pieces, &blocks);
+              const T* const input = plan_.blocking.pitch > 0 ? stage(tile, staged.as<T>()) : where(tile);
+              cut_tile(tile, goes_on ? &next : nullptr, input, pieces, &blocks);
               sweep_channels(tile.channels, blocks);
               tile = next;
             }
@@ -151,20 +157,35 @@ class DepthwiseRows {
   // 64@112 293 and 274; below four vectors the one more costs as much).
   Index second_vector() const {
     constexpr Index kLeastVectors = 4;
-    if (p_.out_ch < kLeastVectors * lanes_ || in_.batch % lanes_ != 0) return lanes_;
+    if (p_.out_ch < kLeastVectors * lanes_ || in_.batch % lanes_ != 0 || plan_.blocking.pitch > 0)
+      return lanes_;
     for (int dim = kD; dim <= kW; ++dim)
       if (p_.in[dim] > 1 && in_.spatial[dim] % lanes_ != 0) return lanes_;
     const auto at = static_cast<Index>(reinterpret_cast<std::uintptr_t>(input_) / sizeof(T));
     return at % p_.in_ch_per_group() == 0 ? lanes_ - at % lanes_ : lanes_;
   }
 
-  void cut_tile(const DepthwiseTile& t, const DepthwiseTile* next, const std::vector<RowPiece>& pieces,
-                std::vector<Block>* blocks) const {
+  // Where the image of a tile begins.
+  const T* where(const DepthwiseTile& t) const { return input_ + t.image * in_.batch + t.channel0; }
+
+  // The same of a copy of the rows that the tile reads.
+  const T* stage(const DepthwiseTile& t, T* copy) const {
+    const StagedRows rows = staged_rows(p_, t.oh0, t.lines);
+    const T* from = input_ + t.image * source_.batch + rows.first * source_.spatial[kH] + t.channel0;
+    for (Index h = 0; h < rows.count; ++h, from += source_.spatial[kH])
+      for (Index w = 0; w < p_.in[kW]; ++w)
+        std::copy_n(from + w * source_.spatial[kW], t.channels,
+                    copy + h * in_.spatial[kH] + w * in_.spatial[kW]);
+    return copy - rows.first * in_.spatial[kH];
+  }
+
+  void cut_tile(const DepthwiseTile& t, const DepthwiseTile* next, const T* input,
+                const std::vector<RowPiece>& pieces, std::vector<Block>* blocks) const {
     ChannelVectorArgs<T> of_tile = call_;
     of_tile.n_valid = t.channels;
     of_tile.weights += t.channel0;
     if (of_tile.bias) of_tile.bias += t.channel0;
-    of_tile.input = input_ + t.image * in_.batch + t.channel0;
+    of_tile.input = input;
     clip(kD, t.od, of_tile.weights_d, &of_tile);
     if (next != nullptr) ask_ahead(t, *next, &of_tile);
     blocks->clear();
@@ -208,7 +229,7 @@ class DepthwiseRows {
     args.out_m_stride = piece.step * out.spatial[kW];
     args.lines = t.lines;
     const Index from = t.ow0 + piece.before, stride = p_.stride[kW];
-    share(&args.ahead_input, t.channels, from * stride, piece.pixels * stride, in_.spatial[kW]);
+    share(&args.ahead_input, t.channels, from * stride, piece.pixels * stride, source_.spatial[kW]);
     share(&args.ahead_output, t.channels, from, piece.pixels, out.spatial[kW]);
     args.pixels = piece.pixels;
     blocks->push_back({kernels_.vector(args.group, piece.pixels), args});
@@ -238,9 +259,9 @@ class DepthwiseRows {
     const bool exists =
         from.image < p_.batch && at[kD] >= 0 && at[kD] < p_.in[kD] && at[kH] >= 0 && at[kH] < p_.in[kH];
     if (!exists || max_of(p_.stride[kH], p_.stride[kW]) > kDenseStride) return;
-    args->ahead_input = {input_ + place(in_, from, at[kD], at[kH]),
+    args->ahead_input = {input_ + place(source_, from, at[kD], at[kH]),
                          phases ? 1 : p_.stride[kH],
-                         (phases ? p_.dilation[kH] : 1) * in_.spatial[kH],
+                         (phases ? p_.dilation[kH] : 1) * source_.spatial[kH],
                          0,
                          0,
                          0};
@@ -258,7 +279,8 @@ class DepthwiseRows {
 
   const ConvPlan& plan_;
   const ConvProblem& p_;
-  const ActivationStrides& in_;
+  const ActivationStrides& source_;
+  const ActivationStrides in_;  // of the input, or of its copy
   const DepthwiseKernels<T>& kernels_;
   const DepthwiseGrid grid_;
   const Index lanes_;

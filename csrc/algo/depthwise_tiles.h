@@ -44,6 +44,21 @@ struct DepthwiseTile {
   Index oh0, lines, line_step, ow0, pixels;
 };
 
+// Rows [first, first + count) of the image that `lines` output rows from `oh0` on read.
+struct StagedRows {
+  Index first, count;
+};
+inline StagedRows staged_rows(const ConvProblem& p, Index oh0, Index lines) {
+  const Index first = oh0 * p.stride[kH] - p.pad_begin[kH];
+  const Index end = first + (lines - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH]);
+  const Index begin = min_of(max_of(first, 0), p.in[kH]);
+  return {begin, max_of(min_of(end, p.in[kH]) - begin, 0)};
+}
+
+// Of a plan that reads in place: the input's strides, or those of the copy of a tile's rows where
+// blocking.pitch says how far apart its pixels are.
+ActivationStrides staged_strides(const ConvPlan& plan);
+
 // Where taps are `dilation` apart and outputs are not, every (dilation / stride)-th output shares input with
 // its neighbours: so many phases there are, 1 where they do not.
 inline Index output_phases(const ConvProblem& p, int dim) {
