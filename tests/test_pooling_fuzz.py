@@ -57,4 +57,7 @@ def test_random_problems(case, isa, layout, threads, seed):
 def test_random_problems_stay_within_the_bound(case, layout, seed):
     x = case.random(seed=seed)
     got = case.run(in_layout(x, layout, case.batch is not None))
-    assert (np.abs(got - case.oracle(x)) <= case.bound(x)).all()
+    expected = case.oracle(x)
+    with np.errstate(invalid="ignore"):  # a dilated window of padding alone has the maximum -inf
+        error = np.abs(got - expected)
+    assert ((got == expected) | (error <= case.bound(x))).all()
