@@ -39,7 +39,9 @@ class options:
         The convolution algorithm for calls that say ``algorithm="auto"``.
     precision : {"highest", "high", "medium"}, optional
         Which algorithms ``"auto"`` may choose from. ``"highest"`` admits only those with an
-        elementwise error bound, ``"high"`` Winograd's F(2x2, 3x3) too, ``"medium"`` also F(4x4, 3x3).
+        elementwise error bound, ``"high"`` also Winograd's that are as accurate on average and exact on
+        small integers (F(2x2, 3x3), F(3x3, 2x2), F(4x4, 3x3) with complex points), ``"medium"`` also the less
+        accurate F(4x4, 3x3) with real ones.
         Default ``"high"``.
 
     Raises

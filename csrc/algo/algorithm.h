@@ -63,7 +63,8 @@ enum class PackedForm : unsigned char {
   kChannelTaps,
   kTaps,
   kWinogradF2,
-  kWinogradF4
+  kWinogradF4,
+  kWinogradC4
 };
 
 // A small vocabulary shared by all algorithms; each uses what it needs.
@@ -75,6 +76,7 @@ struct Blocking {
   bool packs_tiles = false;
   bool oc_inner = true;      // for each pixel tile all output-channel tiles, or the other way round
   Index rows = 1, cols = 1;  // output rows and columns of one band
+  Index col_bands = 0;       // 0: as many as `cols` makes, else so many, whose sizes differ by at most one
   Index oc_per_chunk = 1;
   Index pitch = 0;  // elements between packed pixels (or packed channel rows)
 };
@@ -112,7 +114,8 @@ struct ConvAlgorithm {
   const char* summary;
   // Whether it can compute the problem; if not, `why` says so in words.
   bool (*supports)(const ConvProblem&, Reason why);
-  double (*cost)(const ConvProblem& image);  // predicted microseconds for one image, one thread
+  // Predicted microseconds for one image, one thread; of what is not supported: anything.
+  double (*cost)(const ConvProblem& image);
   ErrorBound (*bound)(const ConvProblem&);
   ConvPlan (*plan)(const Request&);
   void (*pack)(const ConvPlan&, const void* weight, void* packed);

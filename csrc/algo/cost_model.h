@@ -1,10 +1,12 @@
 // Every constant of the choice between algorithms: predicted microseconds of one image on one thread, from
 // the problem alone (promise 1: no layout, threads, ISA or caches). Only ratios matter. For an AMD Zen 4
-// core at 3.7 GHz: Winograd's rates were fitted by hand to about 20 layers, depthwise's and the share of a
-// full tile that few channels fill are estimates. Regret against the best single choice a problem allows, 45
-// of the set's rows at one thread: geometric mean 1.008, worst 1.211 (`benchmarks/regret.py`, before
-// grouped's rates and depthwise's kernels were changed by decision 0016).
+// core at 3.7 GHz: depthwise's are estimates; Winograd's, and what direct reads from memory, were fitted to
+// 215 layers of ../shared/data/layers.csv of all kernels and strides, float32, layer and plain function in
+// both memory formats (docs/decisions/0017): there the choice takes 1.008 times as long as the best one,
+// geometric mean, and 1.32 times at worst.
 #pragma once
+
+#include <limits>
 
 #include "core/math.h"
 #include "problem/conv_problem.h"
@@ -12,16 +14,31 @@
 namespace pyconv {
 
 constexpr double kCallUs = 1.0;
+constexpr double kNotSupportedUs = std::numeric_limits<double>::infinity();
 
-// A tile of the dense kernels needs about this many bytes of output channels per group to be full.
-constexpr double kDenseChannelBytes = 64;
 constexpr double kDenseFlopsPerUs = 1.0e5;
+// The dense kernels' tiles take output channels of a group by vectors of so many bytes, or pixels by vectors
+// with at least a quarter of the rate, as long as one group fills them.
+constexpr Index kDenseVectorBytes = 64;
+constexpr double kDenseLeastFilled = 0.25;
+// Weights that caches do not hold come from memory.
+constexpr double kCachedWeights = 1.0e6;
+constexpr double kWeightsReadPerUs = 8.3e3;
+
+inline double padded_out_ch(const ConvProblem& p) {
+  return static_cast<double>(
+      round_up(p.out_ch_per_group(), kDenseVectorBytes / (p.dtype == DType::kFloat32 ? 4 : 8)));
+}
+
+inline double weights_read_us(double elements) {
+  return elements > kCachedWeights ? (elements - kCachedWeights) / kWeightsReadPerUs : 0.0;
+}
 
 inline double dense_cost_us(const ConvProblem& p) {
-  const double element = p.dtype == DType::kFloat32 ? 4 : 8;
-  const double bytes = static_cast<double>(p.out_ch_per_group()) * element;
-  const double filled = bytes < kDenseChannelBytes ? bytes / kDenseChannelBytes : 1.0;
-  return kCallUs + p.flops_inside() / (kDenseFlopsPerUs * filled);
+  const double out_ch = padded_out_ch(p), weights = static_cast<double>(p.in_ch * p.taps()) * out_ch;
+  double filled = static_cast<double>(p.out_ch_per_group()) / out_ch;
+  if (p.groups == 1 && filled < kDenseLeastFilled) filled = kDenseLeastFilled;
+  return kCallUs + p.flops_inside() / (kDenseFlopsPerUs * filled) + weights_read_us(weights);
 }
 
 // Every element passes once through the cache, and each output channel reads the input anew.
@@ -45,39 +62,39 @@ inline double grouped_cost_us(const ConvProblem& p) {
          columns * static_cast<double>(p.kernel[kD] * p.kernel[kH]) / kGroupedPermutedPerUs;
 }
 
-// Winograd, measured on that core with float32, layer and plain function, both
-// memory formats, 8 to 512 channels on 7x7 to 224x224 maps.
 constexpr double kWinogradFlopsPerUs = 1.0e5;    // products, as direct's
-constexpr double kWinogradCallTerms = 6;         // a microkernel call costs as much as so many terms
-constexpr double kWinogradSweepTiles = 8;        // reading weights costs what multiplying so many tiles does
-constexpr double kWinogradInputsPerUs = 8.0e3;   // elements of transformed inputs,
-constexpr double kWinogradOutputsPerUs = 1.2e4;  // of products transformed back,
-constexpr double kWinogradWeightsPerUs = 4.0e3;  // and of transformed weights, once a call
-constexpr double kWinogradTilesPerUs = 25;       // what a tile costs besides
+constexpr double kWinogradCallTerms = 4;         // a microkernel call costs as much as so many terms
+constexpr double kWinogradInputsPerUs = 4.6e3;   // elements of transformed inputs,
+constexpr double kWinogradOutputsPerUs = 1.0e4;  // of products transformed back,
+constexpr double kWinogradStridedPerUs = 6.0e3;  // of both, besides, where a row's tiles are not neighbours
+constexpr double kWinogradWeightsPerUs = 5.0e4;  // and of transformed weights, once a call
+constexpr double kWinogradTilesPerUs = 28;       // what a tile costs besides
 constexpr double kWinogradLanes = 16;            // channels that are transformed together
 
 struct WinogradWork {
-  double groups, in_ch, out_ch;  // of a group
+  double groups, in_ch, out_ch;  // of a group; output channels as they are padded
   double outer_taps, taps;       // summed over inside the products; all of the kernel's
-  double panels, tiles;          // tiles of one image at all output depths
+  double panels, products;       // of a tile: products transformed back; products per channel, parts included
+  double tiles;                  // of one image at all output depths
   double input_planes;           // transformed per output depth
+  bool strided;                  // dilated, or along a dimension that is not the innermost
 };
 
 // The plain function transforms the weights every call; it may not lose by a choice that is the layer's too,
 // so their transform counts, as far as it exceeds the packing that direct needs as well.
 inline double winograd_cost_us(const WinogradWork& w) {
-  const auto in_lanes = [](double channels) {
-    return kWinogradLanes * static_cast<double>(ceil_div(static_cast<Index>(channels), 16));
-  };
-  const double pairs = w.in_ch * in_lanes(w.out_ch), terms = w.in_ch * w.outer_taps;
-  const double rows = w.tiles > kWinogradSweepTiles ? w.tiles : kWinogradSweepTiles;
-  const double products = 2.0 * rows * w.panels * w.outer_taps * pairs * (1.0 + kWinogradCallTerms / terms);
-  const double inputs = w.tiles * w.panels * w.input_planes * in_lanes(w.in_ch);
-  const double outputs = w.tiles * w.panels * in_lanes(w.out_ch);
-  const double weights = pairs * (w.panels * w.outer_taps - w.taps);
-  return kCallUs + w.groups * (products / kWinogradFlopsPerUs + inputs / kWinogradInputsPerUs +
-                               outputs / kWinogradOutputsPerUs + w.tiles / kWinogradTilesPerUs +
-                               weights / kWinogradWeightsPerUs);
+  const double in_ch = kWinogradLanes * static_cast<double>(ceil_div(static_cast<Index>(w.in_ch), 16));
+  const double pairs = w.in_ch * w.out_ch, terms = w.in_ch * w.outer_taps * w.products / w.panels;
+  const double products =
+      2.0 * w.tiles * w.products * w.outer_taps * pairs * (1.0 + kWinogradCallTerms / terms);
+  const double inputs = w.tiles * w.products * w.input_planes * in_ch,
+               outputs = w.tiles * w.panels * w.out_ch;
+  const double weights = pairs * w.products * w.outer_taps;
+  return kCallUs + weights_read_us(w.groups * weights) +
+         w.groups * (products / kWinogradFlopsPerUs + inputs / kWinogradInputsPerUs +
+                     outputs / kWinogradOutputsPerUs + w.tiles / kWinogradTilesPerUs +
+                     (w.strided ? (inputs + outputs) / kWinogradStridedPerUs : 0.0) +
+                     (weights - pairs * w.taps) / kWinogradWeightsPerUs);
 }
 
 }  // namespace pyconv

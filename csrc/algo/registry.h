@@ -1,4 +1,5 @@
-// The only list of algorithms, cheapest ideas first, the readable one last.
+// The only list of algorithms: the one that takes everything first, so that a call asks the others only
+// whether they are cheaper; the readable one last.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +10,7 @@ namespace pyconv {
 
 extern const ConvAlgorithm kWinogradF2;
 extern const ConvAlgorithm kWinogradF4;
+extern const ConvAlgorithm kWinogradC4;
 extern const ConvAlgorithm kDirect;
 extern const ConvAlgorithm kIm2col;
 extern const ConvAlgorithm kDepthwise;

@@ -8,10 +8,10 @@ template <class T>
 void TileReader<T>::gather(const TileRun& run, Index d, Index group, Index first_channel, Index channels,
                            T* dst, Index pitch) const {
   const InputImage<T> from = image(run.image, group, first_channel);
-  const Index cols = columns(run.count), step = problem.dilation[kW], first = col_position(run, 0);
+  const Index cols = grid.w.reach(run.count), step = grid.w.spacing, first = col_position(run, 0);
   const Index limit = problem.in[kW] + problem.pad_end[kW];
   const Index existing = first >= limit ? 0 : min_of(cols, ceil_div(limit - first, step));
-  for (Index i = 0; i < grid.in_h; ++i, dst += cols * pitch) {
+  for (Index i = 0; i < grid.h.reach(1); ++i, dst += cols * pitch) {
     const Index h = row_position(run, i);
     const Index read = beyond(kH, h) ? 0 : existing;
     if (read > 0)
@@ -22,29 +22,36 @@ void TileReader<T>::gather(const TileRun& run, Index d, Index group, Index first
 }
 
 template <class T>
-void TileReader<T>::find_rows(const TileRun& run, Index d, Index group, const T* pad, const T* zero,
-                              const T** rows) const {
+void TileReader<T>::find_rows(const TileRun& run, Index d, Index group, Places* places) const {
   const InputImage<T> from = image(run.image, group, 0);
-  for (Index i = 0; i < grid.in_h; ++i) {
+  for (Index i = 0; i < grid.h.reach(1); ++i) {
     const Index h = row_position(run, i);
-    const T* row = beyond(kH, h) ? zero : from.row(d, h);
-    rows[i] = row == nullptr ? pad : row;
+    const T* row = beyond(kH, h) ? places->zero : from.row(d, h);
+    places->rows[i] = row == nullptr ? places->pad : row;
   }
 }
 
 template <class T>
-void TileReader<T>::point(const TileRun& run, Index tile, const T* const* rows, const T* pad, const T* zero,
-                          const T** pixels) const {
-  for (Index c = 0; c < grid.in_w; ++c) {
-    const Index w = col_position(run, tile * grid.out_w + c);
-    const Index from = beyond(kW, w) ? kOutside : source_index(w, problem.in[kW], problem.pad_mode);
-    const T* outside = beyond(kW, w) ? zero : pad;
-    for (Index r = 0; r < grid.in_h; ++r)
-      pixels[r * grid.in_w + c] = rows[r] == zero    ? zero
-                                  : from == kOutside ? outside
-                                  : rows[r] == pad   ? pad
-                                                     : rows[r] + from * strides.spatial[kW];
+void TileReader<T>::find_cols(const TileRun& run, Index tile, Places* places) const {
+  for (Index i = 0; i < grid.w.reach(1); ++i) {
+    const Index w = col_position(run, tile * grid.w.outputs * grid.w.step + i);
+    places->cols[i] = beyond(kW, w) ? kBeyond : source_index(w, problem.in[kW], problem.pad_mode);
   }
+}
+
+template <class T>
+void TileReader<T>::point(const KernelPart& part_h, const KernelPart& part_w, const Places& places,
+                          const T** pixels) const {
+  for (Index i = 0; i < grid.h.inputs; ++i)
+    for (Index j = 0; j < grid.w.inputs; ++j) {
+      const T** const pixel = pixels + i * grid.w.inputs + j;
+      *pixel = places.zero;
+      if (i >= part_h.points || j >= part_w.points) continue;
+      const T* const row = places.rows[part_h.first + grid.h.step * i];
+      const Index col = places.cols[part_w.first + grid.w.step * j];
+      if (row == places.zero || col == kBeyond) continue;
+      *pixel = row == places.pad || col == kOutside ? places.pad : row + col * strides.spatial[kW];
+    }
 }
 
 template struct TileReader<float>;

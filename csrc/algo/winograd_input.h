@@ -20,26 +20,35 @@ struct TileReader {
     const Index channel = group * problem.in_ch_per_group() + first_channel;
     return {input + number * strides.batch + channel * strides.channel, &problem, strides};
   }
-  // Positions of input row `i` and column `i` of a run's first tile.
+  // Positions of row `i` and column `i` of what a run's first tile reaches.
   Index row_position(const TileRun& run, Index i) const {
-    return run.phase_h + problem.dilation[kH] * (run.row * grid.out_h + i) - problem.pad_begin[kH];
+    return run.phase_h + grid.h.spacing * (run.row * grid.h.outputs * grid.h.step + i) -
+           problem.pad_begin[kH];
   }
   Index col_position(const TileRun& run, Index i) const {
-    return run.phase_w + problem.dilation[kW] * (run.col * grid.out_w + i) - problem.pad_begin[kW];
+    return run.phase_w + grid.w.spacing * (run.col * grid.w.outputs * grid.w.step + i) -
+           problem.pad_begin[kW];
   }
   bool beyond(int dim, Index position) const { return position >= problem.in[dim] + problem.pad_end[dim]; }
-  Index columns(Index tiles) const { return tiles * grid.out_w + (grid.in_w - grid.out_w); }
 
-  // Gathers the run's pixels of input plane `d`, channels inner: dst[row][column][channel], pixels `pitch`
-  // apart.
+  // Gathers the pixels of input plane `d` that the run reaches, channels inner: dst[row][column][channel],
+  // pixels `pitch` apart.
   void gather(const TileRun& run, Index d, Index group, Index first_channel, Index channels, T* dst,
               Index pitch) const;
 
-  // Points at channel 0 of every pixel of tile `tile` of the run where it lies; needs strides.channel == 1.
-  // `rows` comes from find_rows; `pad` and `zero` are a pixel of padding and one beyond it.
-  void point(const TileRun& run, Index tile, const T* const* rows, const T* pad, const T* zero,
+  // What one tile reads where it lies; needs strides.channel == 1. `pad` and `zero` are a pixel of padding
+  // and one beyond it. Rows come once for a run, columns once for a tile.
+  struct Places {
+    const T *pad, *zero;
+    const T* rows[kMaxReach];
+    Index cols[kMaxReach];  // of the input, or kOutside, or kBeyond
+  };
+  static constexpr Index kBeyond = kOutside - 1;
+  void find_rows(const TileRun& run, Index d, Index group, Places* places) const;
+  void find_cols(const TileRun& run, Index tile, Places* places) const;
+  // Points at channel 0 of the h.inputs x w.inputs pixels that a part of the kernel sees.
+  void point(const KernelPart& part_h, const KernelPart& part_w, const Places& places,
              const T** pixels) const;
-  void find_rows(const TileRun& run, Index d, Index group, const T* pad, const T* zero, const T** rows) const;
 };
 
 extern template struct TileReader<float>;

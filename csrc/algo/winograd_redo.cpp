@@ -9,7 +9,7 @@ namespace pyconv {
 namespace {
 
 // Neighbouring tiles redone by one call of the microkernel for each row of outputs.
-Index tiles_per_piece(const TileGrid& grid) { return max_of(1, kMaxTileRows / grid.out_w); }
+Index tiles_per_piece(const TileGrid& grid) { return max_of(1, kMaxTileRows / grid.w.outputs); }
 
 Index patch_pitch(const ConvProblem& p) {
   const Index element = static_cast<Index>(element_bytes(p));
@@ -18,7 +18,7 @@ Index patch_pitch(const ConvProblem& p) {
 }
 
 Index patch_plane(const ConvProblem& p, const TileGrid& grid, Index tiles) {
-  return grid.in_h * (tiles * grid.out_w + 2) * patch_pitch(p);
+  return grid.h.reach(1) * grid.w.reach(tiles) * patch_pitch(p);
 }
 
 constexpr Index kCarry = kMaxTileRows * kMaxTileVectors * 16;  // 16: lanes of the widest vector
@@ -93,7 +93,7 @@ void WinogradRedo<T>::redo_piece(const Piece& piece) {
   const ScratchBlock scratch(scratch_bytes(p, grid));
   T* const carry = scratch.as<T>();
   T* const patch = carry + kCarry;
-  const Index plane = patch_plane(p, grid, piece.run.count), row = plane / grid.in_h;
+  const Index plane = patch_plane(p, grid, piece.run.count), row = plane / grid.h.reach(1);
   std::vector<Index> offsets;
   for (Index kd = 0; kd < p.kernel[kD]; ++kd) {
     const Index d = piece.depth * p.stride[kD] - p.pad_begin[kD] + kd * p.dilation[kD];
@@ -106,7 +106,7 @@ void WinogradRedo<T>::redo_piece(const Piece& piece) {
   const Index packed_oc = packed_out_ch(p, table, TileKind::kOcVector);
   const Chains chains = chains_of(p);
   TileArgs<T> args{};
-  args.act_stride = pitch_;
+  args.act_stride = grid.w.step * pitch_;
   args.run_offset = offsets.data();
   args.runs = static_cast<Index>(offsets.size());
   args.run_length = chains.block;
@@ -114,11 +114,11 @@ void WinogradRedo<T>::redo_piece(const Piece& piece) {
   args.chains = chains.count;
   args.chain_step = chains.block;
   args.carry = carry;
-  const Index rows = min_of(
-      grid.out_h, outputs_left(p.out[kH], piece.run.phase_h, grid.phases_h, piece.run.row * grid.out_h));
+  const Index rows = min_of(grid.h.outputs, outputs_left(p.out[kH], piece.run.phase_h, grid.phases_h,
+                                                         piece.run.row * grid.h.outputs));
   const Index cols =
-      min_of(piece.run.count * grid.out_w,
-             outputs_left(p.out[kW], piece.run.phase_w, grid.phases_w, piece.run.col * grid.out_w));
+      min_of(piece.run.count * grid.w.outputs,
+             outputs_left(p.out[kW], piece.run.phase_w, grid.phases_w, piece.run.col * grid.w.outputs));
   const Index widest = kernels_.oc_vector.max_rows;
   for (Index oc = 0; oc < piece.block.oc; oc += tile_oc) {
     const Index width = min_of(tile_oc, piece.block.oc - oc), vectors = ceil_div(width, kernels_.lanes);
@@ -127,7 +127,7 @@ void WinogradRedo<T>::redo_piece(const Piece& piece) {
     for (Index h = 0; h < rows; ++h)
       for (Index w = 0; w < cols; w += widest) {
         const Index pixels = min_of(widest, cols - w);
-        args.act = patch + h * row + w * pitch_;
+        args.act = patch + h * grid.h.step * row + w * args.act_stride;
         kernels_.oc_vector.tile[pixels][vectors](args);
         for (Index i = 0; i < pixels; ++i)
           finish(piece, h, w + i, oc, width, carry + i * vectors * kernels_.lanes);
@@ -143,10 +143,10 @@ void WinogradRedo<T>::finish(const Piece& piece, Index h, Index w, Index oc, Ind
   const ConvProblem& p = request.problem;
   const TileGrid& grid = reader_.grid;
   const ActivationStrides& s = request.out;
-  const T* faults = piece.faults + w / grid.out_w * piece.fault_pitch + oc;
+  const T* faults = piece.faults + w / grid.w.outputs * piece.fault_pitch + oc;
   const Index channel = piece.block.group * p.out_ch_per_group() + piece.block.oc0 + oc;
-  const Index oh = piece.run.phase_h + grid.phases_h * (piece.run.row * grid.out_h + h);
-  const Index ow = piece.run.phase_w + grid.phases_w * (piece.run.col * grid.out_w + w);
+  const Index oh = piece.run.phase_h + grid.phases_h * (piece.run.row * grid.h.outputs + h);
+  const Index ow = piece.run.phase_w + grid.phases_w * (piece.run.col * grid.w.outputs + w);
   const Index at = piece.run.image * s.batch + channel * s.channel + piece.depth * s.spatial[kD] +
                    oh * s.spatial[kH] + ow * s.spatial[kW];
   const T* bias = static_cast<const T*>(operands_.bias);

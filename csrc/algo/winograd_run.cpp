@@ -12,24 +12,29 @@
 namespace pyconv {
 namespace {
 
-constexpr Index kMaxPanels = 36;
-
 template <class T>
 class WinogradRun {
  public:
-  WinogradRun(const ConvPlan& plan, const ConvOperands& operands, Index outputs)
+  WinogradRun(const ConvPlan& plan, const ConvOperands& operands, WinogradFamily family)
       : plan_(plan),
         p_(plan.request.problem),
-        grid_(p_, transforms_h(p_), outputs),
+        grid_(p_, winograd_scheme(p_, family)),
         sizes_(p_, grid_, plan.blocking),
         kernels_(dense_kernels<T>(*plan.request.table)),
-        transforms_(winograd_transforms<T>(*plan.request.table, transforms_h(p_), outputs)),
-        weights_(p_, grid_.panels(), kernels_.lanes),
+        transforms_(winograd_transforms<T>(*plan.request.table, grid_)),
+        weights_(p_, grid_, kernels_.lanes),
+        input_panels_(grid_, [this](Index parts) { return sizes_.panel(parts); }),
         operands_(operands),
         reader_{p_, plan_.request.in, grid_, kernels_, static_cast<const T*>(operands.input)},
         redo_(plan_, reader_, operands_) {
-    for (Index kd = 0; kd < p_.kernel[kD]; ++kd)
-      run_offsets_.push_back(kd * p_.dilation[kD] * plan_.blocking.cols * sizes_.pitch);
+    const Index plane = plan_.blocking.cols * sizes_.pitch;
+    for (Index part = 0; part < grid_.parts(); ++part)
+      for (Index kd = 0; kd < p_.kernel[kD]; ++kd)
+        run_offsets_.push_back(part * sizes_.part + kd * p_.dilation[kD] * plane);
+    grid_.for_parts([this](Index a, Index b) {
+      for (Index panel = 0; panel < grid_.panels(); ++panel)
+        part_offsets_.push_back(input_panels_.at[panel] + grid_.parts_before(a, b, panel) * sizes_.part);
+    });
   }
 
   void execute() {
@@ -96,36 +101,52 @@ class WinogradRun {
   }
 
   void transform_in_place(Index group, const TileRun& run, Index d, const Scratch& scratch, T* panels) const {
-    const T *rows[kMaxPanels], *pixels[kMaxPanels];
-    reader_.find_rows(run, d, group, scratch.pad, scratch.zero, rows);
+    typename TileReader<T>::Places places;
+    places.pad = scratch.pad;
+    places.zero = scratch.zero;
+    reader_.find_rows(run, d, group, &places);
+    const T* pixels[kMaxPanels];
     for (Index t = 0; t < run.count; ++t, panels += sizes_.pitch) {
-      reader_.point(run, t, rows, scratch.pad, scratch.zero, pixels);
-      transforms_.input(pixels, p_.in_ch_per_group(), panels, sizes_.panel);
+      reader_.find_cols(run, t, &places);
+      grid_.for_parts([&](Index a, Index b) {
+        reader_.point(grid_.h.part[a], grid_.w.part[b], places, pixels);
+        transform_part(a, b, pixels, p_.in_ch_per_group(), panels);
+      });
     }
   }
 
   void transform_gathered(Index group, const TileRun& run, Index d, const Scratch& scratch, T* panels) const {
+    const AxisScheme &h = grid_.h, &w = grid_.w;
     const T* pixels[kMaxPanels];
-    const Index pitch = sizes_.band_pitch, row = reader_.columns(run.count) * pitch;
+    const Index pitch = sizes_.band_pitch, row = w.reach(run.count) * pitch;
     for (Index c = 0; c < p_.in_ch_per_group(); c += sizes_.band_channels) {
       const Index channels = min_of(sizes_.band_channels, p_.in_ch_per_group() - c);
       reader_.gather(run, d, group, c, channels, scratch.band, pitch);
-      for (Index t = 0; t < run.count; ++t) {
-        for (Index i = 0; i < grid_.panels(); ++i)
-          pixels[i] = scratch.band + i / grid_.in_w * row + (t * grid_.out_w + i % grid_.in_w) * pitch;
-        transforms_.input(pixels, channels, panels + t * sizes_.pitch + c, sizes_.panel);
-      }
+      for (Index t = 0; t < run.count; ++t)
+        grid_.for_parts([&](Index a, Index b) {
+          for (Index i = 0; i < h.inputs; ++i)
+            for (Index j = 0; j < w.inputs; ++j)
+              pixels[i * w.inputs + j] = i >= h.part[a].points || j >= w.part[b].points
+                                             ? scratch.zero
+                                             : scratch.band + (h.part[a].first + h.step * i) * row +
+                                                   (w.part[b].first + w.step * (t * w.outputs + j)) * pitch;
+          transform_part(a, b, pixels, channels, panels + t * sizes_.pitch + c);
+        });
     }
+  }
+
+  void transform_part(Index a, Index b, const T* const* pixels, Index channels, T* panels) const {
+    transforms_.input(pixels, channels, panels, &part_offsets_[(a * grid_.w.parts + b) * grid_.panels()],
+                      static_cast<int>(grid_.h.part[a].points), static_cast<int>(grid_.w.part[b].points));
   }
 
   // --- panels times weights
   void multiply(const WinogradBlock& block, const Scratch& scratch) const {
     const Index tile_oc = kernels_.lanes * kernels_.oc_vector.max_vectors, cols = plan_.blocking.cols;
-    const Chains chains = chains_of(p_.in_ch_per_group(), p_.kernel[kD]);
+    const Chains chains = winograd_chains(p_, grid_);
     TileArgs<T> args{};
     args.act_stride = sizes_.pitch;
     args.run_offset = run_offsets_.data();
-    args.runs = p_.kernel[kD];
     args.run_length = chains.block;
     args.last_run_length = chains.last_block;
     args.chains = chains.count;
@@ -140,14 +161,15 @@ class WinogradRun {
     const Index lines = even ? 1 : block.depths, line_tiles = even ? block.depths * cols : block.tiles;
     const EvenSplit split(line_tiles, kernels_.oc_vector.max_rows);
     const T* weights = static_cast<const T*>(operands_.packed) + block.group * weights_.group;
-    const Index per_oc = p_.in_ch_per_group() * p_.kernel[kD];
-    for (Index panel = 0; panel < grid_.panels(); ++panel)
+    for (Index panel = 0; panel < grid_.panels(); ++panel) {
+      args.runs = grid_.parts_at(panel) * p_.kernel[kD];
+      const Index per_oc = p_.in_ch_per_group() * args.runs;
       for (Index oc = 0; oc < block.oc; oc += tile_oc) {
         const Index vectors = ceil_div(min_of(tile_oc, block.oc - oc), kernels_.lanes);
         args.n_valid = vectors * kernels_.lanes;
-        args.weights = weights + panel * weights_.panel + (block.oc0 + oc) * per_oc;
+        args.weights = weights + weights_.panels.at[panel] + (block.oc0 + oc) * per_oc;
         for (Index line = 0; line < lines; ++line) {
-          const T* in = scratch.inputs + panel * sizes_.panel + line * p_.stride[kD] * cols * sizes_.pitch;
+          const T* in = scratch.inputs + input_panels_.at[panel] + line * p_.stride[kD] * cols * sizes_.pitch;
           T* out = scratch.products + panel * sizes_.out_panel + line * cols * sizes_.out_pitch + oc;
           for (Index i = 0, t = 0; i < split.pieces; t += split.size(i), ++i) {
             args.act = in + t * sizes_.pitch;
@@ -156,6 +178,7 @@ class WinogradRun {
           }
         }
       }
+    }
   }
 
   // --- products to outputs
@@ -175,15 +198,16 @@ class WinogradRun {
     const ActivationStrides& s = plan_.request.out;
     const Index channel = block.group * p_.out_ch_per_group() + block.oc0;
     return run.image * s.batch + channel * s.channel + (block.depth0 + depth) * s.spatial[kD] +
-           (run.phase_h + grid_.phases_h * run.row * grid_.out_h) * s.spatial[kH] +
-           (run.phase_w + grid_.phases_w * run.col * grid_.out_w) * s.spatial[kW];
+           (run.phase_h + grid_.phases_h * run.row * grid_.h.outputs) * s.spatial[kH] +
+           (run.phase_w + grid_.phases_w * run.col * grid_.w.outputs) * s.spatial[kW];
   }
   Index rows_of(const TileRun& run) const {
-    return min_of(grid_.out_h, outputs_left(p_.out[kH], run.phase_h, grid_.phases_h, run.row * grid_.out_h));
+    return min_of(grid_.h.outputs,
+                  outputs_left(p_.out[kH], run.phase_h, grid_.phases_h, run.row * grid_.h.outputs));
   }
   Index cols_of(const TileRun& run) const {
-    return min_of(run.count * grid_.out_w,
-                  outputs_left(p_.out[kW], run.phase_w, grid_.phases_w, run.col * grid_.out_w));
+    return min_of(run.count * grid_.w.outputs,
+                  outputs_left(p_.out[kW], run.phase_w, grid_.phases_w, run.col * grid_.w.outputs));
   }
   WinogradOutputArgs<T> output_args(const WinogradBlock& block, const TileRun& run) const {
     WinogradOutputArgs<T> args{};
@@ -205,9 +229,9 @@ class WinogradRun {
     args.out_pixel = args.residual_pixel = plan_.request.out.spatial[kW] * grid_.phases_w;
     bool finite = true;
     for (Index t = 0; t < run.count; ++t) {
-      const Index tile_at = at + t * grid_.out_w * args.out_pixel;
+      const Index tile_at = at + t * grid_.w.outputs * args.out_pixel;
       args.products = products + t * sizes_.out_pitch;
-      args.cols = min_of(grid_.out_w, cols - t * grid_.out_w);
+      args.cols = min_of(grid_.w.outputs, cols - t * grid_.w.outputs);
       args.out = static_cast<T*>(operands_.out) + tile_at;
       if (operands_.residual != nullptr) args.residual = static_cast<const T*>(operands_.residual) + tile_at;
       args.faults = scratch.faults + t * sizes_.out_pitch;
@@ -232,7 +256,7 @@ class WinogradRun {
   bool fill_band(const WinogradBlock& block, const TileRun& run, const T* products, Index c, Index channels,
                  Index at, const Scratch& scratch) const {
     const ActivationStrides& s = plan_.request.out;
-    const Index cols = cols_of(run), row = run.count * grid_.out_w * kBandChannels;
+    const Index cols = cols_of(run), row = run.count * grid_.w.outputs * kBandChannels;
     WinogradOutputArgs<T> args = output_args(block, run);
     args.channels = channels;
     args.out_row = args.residual_row = row;
@@ -245,9 +269,9 @@ class WinogradRun {
                           grid_.phases_w * s.spatial[kW], s.channel, max_of(cols, 0), channels);
     bool finite = true;
     for (Index t = 0; t < run.count; ++t) {
-      const Index band_at = t * grid_.out_w * kBandChannels;
+      const Index band_at = t * grid_.w.outputs * kBandChannels;
       args.products = products + t * sizes_.out_pitch + c;
-      args.cols = min_of(grid_.out_w, cols - t * grid_.out_w);
+      args.cols = min_of(grid_.w.outputs, cols - t * grid_.w.outputs);
       args.out = scratch.out_band + band_at;
       if (operands_.residual != nullptr) args.residual = scratch.residual_band + band_at;
       args.faults = scratch.faults + t * sizes_.out_pitch + c;
@@ -258,7 +282,7 @@ class WinogradRun {
 
   void scatter(const TileRun& run, Index channels, const T* band, T* out) const {
     const ActivationStrides& s = plan_.request.out;
-    const Index rows = rows_of(run), cols = cols_of(run), row = run.count * grid_.out_w * kBandChannels;
+    const Index rows = rows_of(run), cols = cols_of(run), row = run.count * grid_.w.outputs * kBandChannels;
     const Index pixel = grid_.phases_w * s.spatial[kW];
     for (Index h = 0; h < rows; ++h, band += row, out += grid_.phases_h * s.spatial[kH]) {
       if (pixel == 1) {
@@ -277,20 +301,22 @@ class WinogradRun {
   const DenseKernels<T>& kernels_;
   const WinogradTransforms<T>& transforms_;
   const WinogradWeights weights_;
+  const PanelOffsets input_panels_;
   const ConvOperands& operands_;
   const TileReader<T> reader_;
   WinogradRedo<T> redo_;
-  std::vector<Index> run_offsets_;
+  std::vector<Index> run_offsets_;   // [part][k_d]
+  std::vector<Index> part_offsets_;  // [part][panel], of tile 0
 };
 
 }  // namespace
 
 template <class T>
-void run_winograd(const ConvPlan& plan, const ConvOperands& operands, Index outputs) {
-  WinogradRun<T>(plan, operands, outputs).execute();
+void run_winograd(const ConvPlan& plan, const ConvOperands& operands, WinogradFamily family) {
+  WinogradRun<T>(plan, operands, family).execute();
 }
 
-template void run_winograd<float>(const ConvPlan&, const ConvOperands&, Index);
-template void run_winograd<double>(const ConvPlan&, const ConvOperands&, Index);
+template void run_winograd<float>(const ConvPlan&, const ConvOperands&, WinogradFamily);
+template void run_winograd<double>(const ConvPlan&, const ConvOperands&, WinogradFamily);
 
 }  // namespace pyconv

@@ -8,22 +8,17 @@
 
 namespace pyconv {
 
-// `outputs` is 2 or 4, the outputs of a tile in each transformed dimension. The plan's request is permuted
-// (winograd_tiles.h) and its kernel is 3 wide in h where h is transformed.
+// The plan's request is permuted (winograd_scheme.h).
 template <class T>
-void run_winograd(const ConvPlan& plan, const ConvOperands& operands, Index outputs);
+void run_winograd(const ConvPlan& plan, const ConvOperands& operands, WinogradFamily family);
 
-extern template void run_winograd<float>(const ConvPlan&, const ConvOperands&, Index);
-extern template void run_winograd<double>(const ConvPlan&, const ConvOperands&, Index);
-
-// Whether h is transformed, for a permuted problem.
-inline bool transforms_h(const ConvProblem& permuted) { return permuted.kernel[kH] == 3; }
+extern template void run_winograd<float>(const ConvPlan&, const ConvOperands&, WinogradFamily);
+extern template void run_winograd<double>(const ConvPlan&, const ConvOperands&, WinogradFamily);
 
 template <class T>
-const WinogradTransforms<T>& winograd_transforms(const KernelTable& table, bool two_dims, Index outputs) {
+const WinogradTransforms<T>& winograd_transforms(const KernelTable& table, const TileGrid& grid) {
   const WinogradKernels<T>& kernels = winograd_kernels<T>(*table.winograd);
-  if (outputs == 2) return two_dims ? kernels.f2_hw : kernels.f2_w;
-  return two_dims ? kernels.f4_hw : kernels.f4_w;
+  return (grid.h.transformed() ? kernels.hw : kernels.w)[static_cast<int>(grid.w.filter)];
 }
 
 }  // namespace pyconv

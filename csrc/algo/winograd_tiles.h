@@ -4,34 +4,36 @@
 #pragma once
 
 #include "algo/accumulation.h"
-#include "algo/algorithm.h"
+#include "algo/winograd_scheme.h"
 
 namespace pyconv {
-
-// Winograd tiles cover (h, w), or w alone; the outer dimension d is summed over tap by tap inside the panels'
-// products. A problem is rewritten so that its three-wide dimensions are h and w: conv1d and kernels like
-// (1, 3), (5, 3) and (3, 1) have one transformed dimension. Rewriting twice changes nothing.
-struct WinogradAxes {
-  bool possible;
-  bool two_dims;         // h and w are transformed, otherwise w alone (and h is a unit dimension)
-  int dim[kMaxSpatial];  // which of the problem's dimensions play d, h and w
-};
-WinogradAxes winograd_axes(const ConvProblem& problem);
-ConvProblem permuted(const ConvProblem& problem, const WinogradAxes& axes);
-Request permuted(const Request& request, const WinogradAxes& axes);
 
 // The tiles of one image at one output depth. With dilation the outputs that share inputs form dilation_h *
 // dilation_w interleaved images (phases), each with a tile grid of its own.
 struct TileGrid {
-  Index out_h, out_w;  // outputs of a tile
-  Index in_h, in_w;    // inputs of a tile; in_h * in_w panels
+  AxisScheme h, w;
   Index phases_h, phases_w;
   Index tiles_h, tiles_w;  // of the largest phase
+  const WinogradPanels* list;
+  Index products;  // per tile and outer tap
 
-  // `outputs` is 2 or 4; the problem is permuted.
-  TileGrid(const ConvProblem& problem, bool two_dims, Index outputs);
-  Index panels() const { return in_h * in_w; }
+  TileGrid(const ConvProblem& permuted, const WinogradScheme& scheme);
+  Index panels() const { return list->count; }
+  Index parts() const { return h.parts * w.parts; }
+  // Parts with a weight at panel `panel`, and where part (a, b) stands among them.
+  Index parts_at(Index panel) const { return h.parts_at(list->h[panel]) * w.parts_at(list->w[panel]); }
+  Index parts_before(Index a, Index b, Index panel) const {
+    const Index i = list->h[panel], j = list->w[panel];
+    return h.parts_before(a, i) * w.parts_at(j) + w.parts_before(b, j);
+  }
   Index per_image() const { return phases_h * phases_w * tiles_h * tiles_w; }
+
+  // body(a, b) for every part of the kernel.
+  template <class F>
+  void for_parts(F&& body) const {
+    for (Index a = 0; a < h.parts; ++a)
+      for (Index b = 0; b < w.parts; ++b) body(a, b);
+  }
 };
 
 // Consecutive tiles of one row of tiles.
@@ -73,16 +75,33 @@ inline Index planes_of(const ConvProblem& p, Index depths) {
   return (depths - 1) * p.stride[kD] + window_extent(p.kernel[kD], p.dilation[kD]);
 }
 
+// Where panels begin, their sizes depending on the parts that have a weight there.
+struct PanelOffsets {
+  Index at[kMaxPanels + 1];  // the last one is the size of all
+
+  template <class SizeOf>
+  PanelOffsets(const TileGrid& grid, SizeOf&& size_of) {
+    at[0] = 0;
+    for (Index i = 0; i < grid.panels(); ++i) at[i + 1] = at[i] + size_of(grid.parts_at(i));
+  }
+};
+
 // Input tiles, products and bands of pixels of one thread, in elements, one after the other in scratch.
+// Input panels: [panel][part][input plane][tile][channel].
 struct WinogradScratch {
   Index pitch;                      // elements between two tiles of an input panel
-  Index panel;                      // between two input panels
-  Index out_pitch, out_panel;       // the same for products
+  Index part;                       // between two parts
+  Index out_pitch, out_panel;       // between two tiles of products, and between two panels
   Index band_pitch, band_channels;  // pixels gathered channels-inner, so many channels at a time
   Index inputs, products, band, out_band, constants, faults;  // sizes of parts
 
   Index total() const { return inputs + products + band + 2 * out_band + constants + faults; }
+  // Elements of an input panel; all are one cache line apart from a multiple of their size.
+  Index panel(Index parts) const { return parts * part + line; }
   WinogradScratch(const ConvProblem& problem, const TileGrid& grid, const Blocking& blocking);
+
+ private:
+  Index line;
 };
 
 // Tiles whose pixels are gathered or scattered together.
@@ -90,12 +109,18 @@ constexpr Index kTilesPerBand = 16;
 // Output channels finished together where the output is not channels-last.
 constexpr Index kBandChannels = 64;
 
-// Transformed weights, per group: [panel][oc / tile][chain][k_d][channel of the chain][tile], panels one
-// cache line apart from a multiple of their size.
+// Transformed weights, per group: [panel][oc / tile][chain][part][k_d][channel of the chain][tile], panels
+// one cache line apart from a multiple of their size.
 struct WinogradWeights {
   Index out_ch;  // of a group, whole vectors
-  Index panel, group;
-  WinogradWeights(const ConvProblem& problem, Index panels, Index lanes);
+  PanelOffsets panels;
+  Index group;
+  WinogradWeights(const ConvProblem& problem, const TileGrid& grid, Index lanes);
 };
+
+// One chain of products covers the same channels in every panel, however many parts there are.
+inline Chains winograd_chains(const ConvProblem& p, const TileGrid& grid) {
+  return chains_of(p.in_ch_per_group(), p.kernel[kD] * grid.parts());
+}
 
 }  // namespace pyconv

@@ -27,9 +27,9 @@ const ConvAlgorithm& cheapest(const ConvProblem& image, Precision precision) {
   const ConvAlgorithm* best = nullptr;
   double least = 0;
   for (const ConvAlgorithm* algorithm : conv_algorithms()) {
-    if (!admitted(*algorithm, image, precision, Reason())) continue;
+    if (algorithm->admits > precision) continue;
     const double cost = algorithm->cost(image);
-    if (best && cost >= least) continue;
+    if ((best && cost >= least) || !algorithm->supports(image, Reason())) continue;
     best = algorithm;
     least = cost;
   }

@@ -1,4 +1,5 @@
-// The transforms of Winograd's minimal filtering F(m, 3) for m = 2 and 4, nested for two dimensions.
+// The transforms of Winograd's minimal filtering F(2, 3), F(3, 2) and F(4, 3), with real points or with
+// complex ones, nested for two dimensions.
 // Matrices, their source and their error: docs/algorithms-winograd.md. The products between them are dense
 // tiles. Every element is computed by the same operations in the same order whatever its lane, so results do
 // not depend on the vector width.
@@ -11,14 +12,20 @@ namespace pyconv {
 namespace PYCONV_TARGET_NS {
 namespace {
 
-// One dimension of the transforms: kOut outputs from kIn inputs and kTaps taps.
-template <class T, int kOutputs>
+// One dimension of the transforms, in place: kIn inputs, or kTaps taps, become kIn numbers, and kIn numbers
+// kOut outputs.
+template <class T, WinogradFilter kFilter>
 struct WinogradAxis;
+template <WinogradFilter kFilter>
+struct WinogradSizes {
+  static constexpr WinogradFilter kKind = kFilter;
+  static constexpr int kOut = filter_outputs(kFilter), kIn = filter_inputs(kFilter),
+                       kTaps = filter_taps(kFilter);
+};
 
 // A dimension that is not transformed.
 template <class T>
-struct WinogradAxis<T, 1> {
-  static constexpr int kOut = 1, kIn = 1, kTaps = 1;
+struct WinogradAxis<T, WinogradFilter::kNone> : WinogradSizes<WinogradFilter::kNone> {
   PYCONV_INLINE void Input(V<T> (&)[kIn]) {}
   PYCONV_INLINE void Weight(const V<T> (&g)[kTaps], V<T> (&u)[kIn]) { u[0] = g[0]; }
   PYCONV_INLINE void Output(const V<T> (&m)[kIn], V<T> (&y)[kOut]) { y[0] = m[0]; }
@@ -26,8 +33,7 @@ struct WinogradAxis<T, 1> {
 
 // F(2, 3), points 0, 1, -1, infinity (Lavin & Gray 2016): only powers of two, hence exact on small integers.
 template <class T>
-struct WinogradAxis<T, 2> {
-  static constexpr int kOut = 2, kIn = 4, kTaps = 3;
+struct WinogradAxis<T, WinogradFilter::kF23> : WinogradSizes<WinogradFilter::kF23> {
   PYCONV_INLINE void Input(V<T> (&d)[kIn]) {
     const V<T> d1 = d[1], d2 = d[2];
     d[0] = d[0] - d2;
@@ -49,11 +55,29 @@ struct WinogradAxis<T, 2> {
   }
 };
 
+// F(3, 2) has the points and therefore the inputs of F(2, 3).
+template <class T>
+struct WinogradAxis<T, WinogradFilter::kF32> : WinogradSizes<WinogradFilter::kF32> {
+  PYCONV_INLINE void Input(V<T> (&d)[kIn]) { WinogradAxis<T, WinogradFilter::kF23>::Input(d); }
+  PYCONV_INLINE void Weight(const V<T> (&g)[kTaps], V<T> (&u)[kIn]) {
+    const V<T> half = Set<T>(T(0.5));
+    u[0] = g[0];
+    u[1] = half * (g[0] + g[1]);
+    u[2] = half * (g[0] - g[1]);
+    u[3] = g[1];
+  }
+  PYCONV_INLINE void Output(const V<T> (&m)[kIn], V<T> (&y)[kOut]) {
+    const V<T> sum = m[1] + m[2];
+    y[0] = m[0] + sum;
+    y[1] = m[1] - m[2];
+    y[2] = sum - m[3];
+  }
+};
+
 // F(4, 3), points 0, +-a, +-b, infinity with a = 3/4, b = 3/2: the constants of the input and output
 // transforms are exact, those of the weights have denominators 81 and 243.
 template <class T>
-struct WinogradAxis<T, 4> {
-  static constexpr int kOut = 4, kIn = 6, kTaps = 3;
+struct WinogradAxis<T, WinogradFilter::kF43> : WinogradSizes<WinogradFilter::kF43> {
   static constexpr T kA = T(0.75), kB = T(1.5);
   static constexpr T kA2 = kA * kA, kB2 = kB * kB, kA3 = kA2 * kA, kB3 = kB2 * kB;
 
@@ -93,6 +117,62 @@ struct WinogradAxis<T, 4> {
   }
 };
 
+// F(4, 3), points 0, 1, -1, i, -i, infinity (Meng & Brothers 2019). All factors are units or, in the weights,
+// powers of two: exact on small integers. A real filter's product at -i is the conjugate of that at i; their
+// sum is twice the real part, and that two is in the weights.
+template <class T>
+struct WinogradAxis<T, WinogradFilter::kF43Complex> : WinogradSizes<WinogradFilter::kF43Complex> {
+  PYCONV_INLINE void Input(V<T> (&d)[kIn]) {
+    const V<T> d1 = d[1], d2 = d[2], even = d[4] + d2, odd = d[3] + d1, real = d[4] - d2,
+               imaginary = d[3] - d1;
+    d[0] = d[0] - d[4];
+    d[1] = even + odd;
+    d[2] = even - odd;
+    d[3] = real;
+    d[4] = imaginary;
+    d[5] = d[5] - d1;
+  }
+  PYCONV_INLINE void Weight(const V<T> (&g)[kTaps], V<T> (&u)[kIn]) {
+    const V<T> half = Set<T>(T(0.5)), quarter = Set<T>(T(0.25));
+    const V<T> even = g[0] + g[2];
+    u[0] = g[0];
+    u[1] = quarter * (even + g[1]);
+    u[2] = quarter * (even - g[1]);
+    u[3] = half * (g[0] - g[2]);
+    u[4] = half * g[1];
+    u[5] = g[2];
+  }
+  PYCONV_INLINE void Output(const V<T> (&m)[kIn], V<T> (&y)[kOut]) {
+    const V<T> sum = m[1] + m[2], difference = m[1] - m[2];
+    y[0] = m[0] + (sum + m[3]);
+    y[1] = difference - m[4];
+    y[2] = sum - m[3];
+    y[3] = (difference + m[4]) + m[5];
+  }
+};
+
+// Calls what a panel, or the panels of a complex number, are made of, in the order of winograd_panels():
+// Real(panel, a, b) of element (a, b); Pair(panel, a, b, a', b') of a real part and its imaginary part;
+// Corner(panel, a, b) of both parts of both dimensions. Every number is known when it is compiled.
+template <class AxisH, class AxisW, class Visitor>
+PYCONV_INLINE void VisitPanels(Visitor& visitor) {
+  int panel = 0;
+#pragma GCC unroll 6
+  for (int a = 0; a < AxisH::kIn; ++a) {
+#pragma GCC unroll 6
+    for (int b = 0; b < AxisW::kIn; ++b) {
+      const int panels = panels_at(AxisH::kKind, a, AxisW::kKind, b);
+      if (panels == 1) visitor.Real(panel, a, b);
+      if (panels == 3) {
+        const bool of_h = is_real_part(AxisH::kKind, a);
+        visitor.Pair(panel, a, b, of_h ? a + 1 : a, of_h ? b : b + 1);
+      }
+      if (panels == 6) visitor.Corner(panel, a, b);
+      panel += panels;
+    }
+  }
+}
+
 template <class T, bool kTail>
 PYCONV_INLINE V<T> LoadLanes(const T* p, Index valid) {
   return kTail ? LoadN(p, valid) : LoadU(p);
@@ -105,9 +185,39 @@ PYCONV_INLINE void StoreLanes(V<T> v, T* p, Index valid) {
     StoreU<T>(v, p);
 }
 
-template <class T, int kH, int kW, bool kTail>
+// What inputs have at each panel. Gauss: (x + iy)(u + iv) = c - y (u + v) + i (c + x (v - u)), c = u (x + y).
+template <class T, class AxisH, class AxisW, bool kTail>
+struct InputPanels {
+  V<T> (&grid)[AxisH::kIn][AxisW::kIn];
+  T* panels;
+  const Index* offset;
+  int points_h, points_w;
+  Index valid;
+
+  PYCONV_MEMBER_INLINE void Store(int panel, V<T> v) {
+    StoreLanes<T, kTail>(v, panels + offset[panel], valid);
+  }
+  PYCONV_MEMBER_INLINE void Complex(int panel, V<T> x, V<T> y) {
+    Store(panel, x + y);
+    Store(panel + 1, x);
+    Store(panel + 2, y);
+  }
+  PYCONV_MEMBER_INLINE bool Has(int a, int b) const { return a < points_h && b < points_w; }
+  PYCONV_MEMBER_INLINE void Real(int panel, int a, int b) {
+    if (Has(a, b)) Store(panel, grid[a][b]);
+  }
+  PYCONV_MEMBER_INLINE void Pair(int panel, int a, int b, int a2, int b2) {
+    if (Has(a, b)) Complex(panel, grid[a][b], grid[a2][b2]);
+  }
+  PYCONV_MEMBER_INLINE void Corner(int panel, int a, int b) {
+    Complex(panel, grid[a][b] - grid[a + 1][b + 1], grid[a][b + 1] + grid[a + 1][b]);
+    Complex(panel + 3, grid[a][b] + grid[a + 1][b + 1], grid[a + 1][b] - grid[a][b + 1]);
+  }
+};
+
+template <class T, WinogradFilter kH, WinogradFilter kW, bool kTail>
 PYCONV_INLINE void WinogradInputLanes(const T* const* pixels, Index channel, Index valid, T* panels,
-                                      Index panel_stride) {
+                                      const Index* panel_offset, int points_h, int points_w) {
   using AxisH = WinogradAxis<T, kH>;
   using AxisW = WinogradAxis<T, kW>;
   V<T> grid[AxisH::kIn][AxisW::kIn];
@@ -122,64 +232,123 @@ PYCONV_INLINE void WinogradInputLanes(const T* const* pixels, Index channel, Ind
     for (int h = 0; h < AxisH::kIn; ++h) grid[h][w] = column[h];
   }
 #pragma GCC unroll 6
-  for (int h = 0; h < AxisH::kIn; ++h) {
-    AxisW::Input(grid[h]);
-#pragma GCC unroll 6
-    for (int w = 0; w < AxisW::kIn; ++w)
-      StoreLanes<T, kTail>(grid[h][w], panels + (h * AxisW::kIn + w) * panel_stride + channel, valid);
-  }
+  for (int h = 0; h < AxisH::kIn; ++h) AxisW::Input(grid[h]);
+  InputPanels<T, AxisH, AxisW, kTail> to{grid, panels + channel, panel_offset, points_h, points_w, valid};
+  VisitPanels<AxisH, AxisW>(to);
 }
 
-template <class T, int kH, int kW>
-void WinogradInput(const T* const* pixels, Index channels, T* panels, Index panel_stride) {
+template <class T, WinogradFilter kH, WinogradFilter kW>
+void WinogradInput(const T* const* pixels, Index channels, T* panels, const Index* panel_offset, int points_h,
+                   int points_w) {
   Index c = 0;
   for (; c + kLanes<T> <= channels; c += kLanes<T>)
-    WinogradInputLanes<T, kH, kW, false>(pixels, c, kLanes<T>, panels, panel_stride);
-  if (c < channels) WinogradInputLanes<T, kH, kW, true>(pixels, c, channels - c, panels, panel_stride);
+    WinogradInputLanes<T, kH, kW, false>(pixels, c, kLanes<T>, panels, panel_offset, points_h, points_w);
+  if (c < channels)
+    WinogradInputLanes<T, kH, kW, true>(pixels, c, channels - c, panels, panel_offset, points_h, points_w);
 }
 
-template <class T, int kH, int kW>
-void WinogradWeight(const T* taps, Index channel_step, Index tap_step, Index channels, Index width, T* panels,
-                    Index panel_stride) {
+// What weights have at each panel.
+template <class T, class AxisH, class AxisW>
+struct WeightPanels {
+  V<T> (&grid)[AxisH::kIn][AxisW::kIn];
+  T* panels;
+  const Index* offset;
+  int points_h, points_w;
+
+  PYCONV_MEMBER_INLINE void Store(int panel, V<T> v) { StoreU<T>(v, panels + offset[panel]); }
+  PYCONV_MEMBER_INLINE void Complex(int panel, V<T> u, V<T> v) {
+    Store(panel, u);
+    Store(panel + 1, v - u);
+    Store(panel + 2, u + v);
+  }
+  PYCONV_MEMBER_INLINE bool Has(int a, int b) const { return a < points_h && b < points_w; }
+  PYCONV_MEMBER_INLINE void Real(int panel, int a, int b) {
+    if (Has(a, b)) Store(panel, grid[a][b]);
+  }
+  PYCONV_MEMBER_INLINE void Pair(int panel, int a, int b, int a2, int b2) {
+    if (Has(a, b)) Complex(panel, grid[a][b], grid[a2][b2]);
+  }
+  // Both dimensions have doubled these.
+  PYCONV_MEMBER_INLINE void Corner(int panel, int a, int b) {
+    const V<T> half = Set<T>(T(0.5));
+    Complex(panel, half * (grid[a][b] - grid[a + 1][b + 1]), half * (grid[a][b + 1] + grid[a + 1][b]));
+    Complex(panel + 3, half * (grid[a][b] + grid[a + 1][b + 1]), half * (grid[a + 1][b] - grid[a][b + 1]));
+  }
+};
+
+template <class T, WinogradFilter kH, WinogradFilter kW>
+PYCONV_INLINE void WinogradWeightLanes(const WinogradWeightArgs<T>& args, const T* taps, T* panels) {
   using AxisH = WinogradAxis<T, kH>;
   using AxisW = WinogradAxis<T, kW>;
-  for (Index k = 0; k < channels; ++k)
-    for (Index lane = 0; lane < width; lane += kLanes<T>) {
-      V<T> grid[AxisH::kIn][AxisW::kTaps];
+  V<T> columns[AxisH::kIn][AxisW::kTaps], grid[AxisH::kIn][AxisW::kIn];
 #pragma GCC unroll 3
-      for (int w = 0; w < AxisW::kTaps; ++w) {
-        V<T> column[AxisH::kTaps], transformed[AxisH::kIn];
+  for (int w = 0; w < AxisW::kTaps; ++w) {
+    V<T> column[AxisH::kTaps], transformed[AxisH::kIn];
 #pragma GCC unroll 3
-        for (int h = 0; h < AxisH::kTaps; ++h)
-          column[h] = LoadU(taps + k * channel_step + (h * AxisW::kTaps + w) * tap_step + lane);
-        AxisH::Weight(column, transformed);
+    for (int h = 0; h < AxisH::kTaps; ++h)
+      column[h] =
+          h < args.taps_h && w < args.taps_w ? LoadU(taps + h * args.tap_row + w * args.tap_col) : Zero<T>();
+    AxisH::Weight(column, transformed);
 #pragma GCC unroll 6
-        for (int h = 0; h < AxisH::kIn; ++h) grid[h][w] = transformed[h];
-      }
-      T* at = panels + k * width + lane;
+    for (int h = 0; h < AxisH::kIn; ++h) columns[h][w] = transformed[h];
+  }
 #pragma GCC unroll 6
-      for (int h = 0; h < AxisH::kIn; ++h) {
-        V<T> row[AxisW::kIn];
-        AxisW::Weight(grid[h], row);
-#pragma GCC unroll 6
-        for (int w = 0; w < AxisW::kIn; ++w) StoreU<T>(row[w], at + (h * AxisW::kIn + w) * panel_stride);
-      }
-    }
+  for (int h = 0; h < AxisH::kIn; ++h) AxisW::Weight(columns[h], grid[h]);
+  WeightPanels<T, AxisH, AxisW> to{grid, panels, args.panel_offset, args.points_h, args.points_w};
+  VisitPanels<AxisH, AxisW>(to);
 }
 
+template <class T, WinogradFilter kH, WinogradFilter kW>
+void WinogradWeight(const WinogradWeightArgs<T>& args) {
+  for (Index k = 0; k < args.channels; ++k)
+    for (Index lane = 0; lane < args.width; lane += kLanes<T>)
+      WinogradWeightLanes<T, kH, kW>(args, args.taps + k * args.channel_step + lane,
+                                     args.panels + k * args.width + lane);
+}
+
+// The products of all panels as numbers of the two dimensions.
+template <class T, class AxisH, class AxisW, bool kTail>
+struct ProductPanels {
+  V<T> (&grid)[AxisH::kIn][AxisW::kIn];
+  const T* products;
+  Index stride, valid;
+
+  PYCONV_MEMBER_INLINE V<T> Load(int panel) const {
+    return LoadLanes<T, kTail>(products + panel * stride, valid);
+  }
+  PYCONV_MEMBER_INLINE void Complex(int panel, V<T>* real, V<T>* imaginary) const {
+    const V<T> common = Load(panel);
+    *real = common - Load(panel + 2);
+    *imaginary = common + Load(panel + 1);
+  }
+  PYCONV_MEMBER_INLINE void Real(int panel, int a, int b) { grid[a][b] = Load(panel); }
+  PYCONV_MEMBER_INLINE void Pair(int panel, int a, int b, int a2, int b2) {
+    Complex(panel, &grid[a][b], &grid[a2][b2]);
+  }
+  PYCONV_MEMBER_INLINE void Corner(int panel, int a, int b) {
+    V<T> x, y, x2, y2;
+    Complex(panel, &x, &y);
+    Complex(panel + 3, &x2, &y2);
+    grid[a][b] = x + x2;
+    grid[a + 1][b + 1] = x2 - x;
+    grid[a][b + 1] = y - y2;
+    grid[a + 1][b] = y + y2;
+  }
+};
+
 // Returns the fault of each lane: 0, or NaN where an output is not finite.
-template <class T, int kH, int kW, bool kTail>
+template <class T, WinogradFilter kH, WinogradFilter kW, bool kTail>
 PYCONV_INLINE V<T> WinogradOutputLanes(const WinogradOutputArgs<T>& args, Index channel, Index valid) {
   using AxisH = WinogradAxis<T, kH>;
   using AxisW = WinogradAxis<T, kW>;
-  V<T> grid[AxisH::kOut][AxisW::kIn];
+  V<T> products[AxisH::kIn][AxisW::kIn], grid[AxisH::kOut][AxisW::kIn];
+  ProductPanels<T, AxisH, AxisW, kTail> from{products, args.products + channel, args.panel_stride, valid};
+  VisitPanels<AxisH, AxisW>(from);
 #pragma GCC unroll 6
   for (int w = 0; w < AxisW::kIn; ++w) {
     V<T> column[AxisH::kIn], transformed[AxisH::kOut];
 #pragma GCC unroll 6
-    for (int h = 0; h < AxisH::kIn; ++h)
-      column[h] =
-          LoadLanes<T, kTail>(args.products + (h * AxisW::kIn + w) * args.panel_stride + channel, valid);
+    for (int h = 0; h < AxisH::kIn; ++h) column[h] = products[h][w];
     AxisH::Output(column, transformed);
 #pragma GCC unroll 4
     for (int h = 0; h < AxisH::kOut; ++h) grid[h][w] = transformed[h];
@@ -209,7 +378,7 @@ PYCONV_INLINE V<T> WinogradOutputLanes(const WinogradOutputArgs<T>& args, Index 
   return fault;
 }
 
-template <class T, int kH, int kW>
+template <class T, WinogradFilter kH, WinogradFilter kW>
 bool WinogradOutput(const WinogradOutputArgs<T>& args) {
   V<T> fault = Zero<T>();
   Index c = 0;
@@ -221,25 +390,30 @@ bool WinogradOutput(const WinogradOutputArgs<T>& args) {
   return sum == T(0);
 }
 
-template <class T, int kH, int kW>
+// F(3, 2) shares F(2, 3)'s code for inputs.
+constexpr WinogradFilter SameInputs(WinogradFilter filter) {
+  return filter == WinogradFilter::kF32 ? WinogradFilter::kF23 : filter;
+}
+
+template <class T, WinogradFilter kH, WinogradFilter kW>
 constexpr WinogradTransforms<T> MakeWinogradTransforms() {
-  using AxisH = WinogradAxis<T, kH>;
-  using AxisW = WinogradAxis<T, kW>;
-  return {kH,
-          kW,
-          AxisH::kIn,
-          AxisW::kIn,
-          AxisH::kTaps,
-          AxisW::kTaps,
-          &WinogradInput<T, kH, kW>,
-          &WinogradWeight<T, kH, kW>,
+  return {&WinogradInput<T, SameInputs(kH), SameInputs(kW)>, &WinogradWeight<T, kH, kW>,
           &WinogradOutput<T, kH, kW>};
 }
 
 template <class T>
 constexpr WinogradKernels<T> MakeWinograd() {
-  return {MakeWinogradTransforms<T, 1, 2>(), MakeWinogradTransforms<T, 2, 2>(),
-          MakeWinogradTransforms<T, 1, 4>(), MakeWinogradTransforms<T, 4, 4>()};
+  using F = WinogradFilter;
+  return {{{},
+           MakeWinogradTransforms<T, F::kNone, F::kF23>(),
+           MakeWinogradTransforms<T, F::kNone, F::kF32>(),
+           MakeWinogradTransforms<T, F::kNone, F::kF43>(),
+           MakeWinogradTransforms<T, F::kNone, F::kF43Complex>()},
+          {{},
+           MakeWinogradTransforms<T, F::kF23, F::kF23>(),
+           MakeWinogradTransforms<T, F::kF32, F::kF32>(),
+           MakeWinogradTransforms<T, F::kF43, F::kF43>(),
+           MakeWinogradTransforms<T, F::kF43Complex, F::kF43Complex>()}};
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "core/types.h"
 
 #define PYCONV_INLINE static inline __attribute__((always_inline))
+#define PYCONV_MEMBER_INLINE inline __attribute__((always_inline))
 
 namespace pyconv {
 namespace PYCONV_TARGET_NS {

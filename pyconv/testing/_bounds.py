@@ -125,7 +125,7 @@ def tile_magnitude(definition: Definition, dtype: np.dtype[Any], algorithm: str)
     """sum over channels and outer taps of max |x| over the tile's inputs * sum |w|, + |bias| + |residual|.
 
     What the bound of a Winograd algorithm is a multiple of; (batch, out_ch, *out). A tile is the outputs
-    [i * m, (i + 1) * m) of each transformed dimension (of each phase if it is dilated), from m + 2 inputs.
+    [i * m, (i + 1) * m) of each transformed dimension (of each phase if it is dilated), with all they read.
     """
     from pyconv import _core
 
@@ -135,12 +135,11 @@ def tile_magnitude(definition: Definition, dtype: np.dtype[Any], algorithm: str)
     for dim, extent in enumerate(extents):
         if extent == 1:
             continue
-        step, kernel = dilation[dim], definition.kernel[dim]
-        tile, phase = (
-            np.arange(definition.out_size[dim]) // step // extent,
-            np.arange(definition.out_size[dim]) % step,
-        )
-        reads = phase[:, None] + step * (tile[:, None] * extent + np.arange(extent + kernel - 1))
+        # Never strided and dilated at once.
+        step, phases = stride[dim], dilation[dim]
+        outputs = np.arange(definition.out_size[dim])[:, None]
+        window = np.arange(step * (extent - 1) + definition.kernel[dim])
+        reads = outputs % phases + phases * (outputs // phases // extent * extent * step + window)
         beyond = reads >= largest.shape[dim + 2]
         picked = np.take(largest, np.where(beyond, 0, reads), axis=dim + 2)
         hidden = beyond.reshape(*beyond.shape, *(1,) * (definition.rank - 1 - dim))

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from ._definition import Array
 
 LARGEST_VALUE = 8
-# Room for what a fast algorithm does to integers on its way. Winograd F(2x2, 3x3) makes of an input v up to 4
-# v, of a weight up to 9/4 v with two binary places, and adds 9 such products for one output: 36 times the 9 v
-# * v of the definition, counted in quarters.
-HEADROOM_BITS = 6
+# Room for what a fast algorithm does to integers on its way. The transforms of Winograd F(4x4, 3x3) with
+# complex points let a product of the definition grow to at most 46 times itself, with four binary places;
+# those of F(2x2, 3x3) and F(3x3, 2x2) to 16 times, with two.
+HEADROOM_BITS = 10
 
 
 class ExactInputs(NamedTuple):

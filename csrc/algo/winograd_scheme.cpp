@@ -1,0 +1,193 @@
+#include "algo/winograd_scheme.h"
+
+#include <algorithm>
+#include <type_traits>
+
+namespace pyconv {
+namespace {
+
+using Filter = WinogradFilter;
+
+// The panels of a filter along w, or along both dimensions, and how many of them have which points at
+// infinity.
+struct PanelSet {
+  WinogradPanels panels;
+  Index finite = 0, infinite_h = 0, infinite_w = 0, infinite = 0;
+
+  constexpr PanelSet(Filter h, Filter w) : panels(winograd_panels(h, w)) {
+    for (int i = 0; i < panels.count; ++i) {
+      const bool last_h = panels.h[i] == filter_inputs(h) - 1, last_w = panels.w[i] == filter_inputs(w) - 1;
+      ++(last_h ? last_w ? infinite : infinite_h : last_w ? infinite_w : finite);
+    }
+  }
+};
+
+const PanelSet& panel_set(Filter filter, bool two_dims) {
+  static constexpr PanelSet kAlongW[] = {{Filter::kNone, Filter::kNone},
+                                         {Filter::kNone, Filter::kF23},
+                                         {Filter::kNone, Filter::kF32},
+                                         {Filter::kNone, Filter::kF43},
+                                         {Filter::kNone, Filter::kF43Complex}};
+  static constexpr PanelSet kAlongBoth[] = {{Filter::kNone, Filter::kNone},
+                                            {Filter::kF23, Filter::kF23},
+                                            {Filter::kF32, Filter::kF32},
+                                            {Filter::kF43, Filter::kF43},
+                                            {Filter::kF43Complex, Filter::kF43Complex}};
+  return (two_dims ? kAlongBoth : kAlongW)[static_cast<int>(filter)];
+}
+
+// How many parts a kernel has along a dimension, and how many of r taps; none if it cannot be done. Every
+// call of the library asks this several times, hence no more than counting.
+struct PartCount {
+  Index all, full;
+};
+
+template <Index kTaps>
+PartCount count_parts(const ConvProblem& p, int dim) {
+  constexpr PartCount kNone{0, 0};
+  const Index kernel = p.kernel[dim], stride = p.stride[dim];
+  if (kernel < kTaps || kernel > kMaxParts * kTaps || stride > kMaxParts) return kNone;
+  // With both, the inputs of neighbouring outputs and of neighbouring taps do not fall together.
+  if (stride > 1 && p.dilation[dim] > 1) return kNone;
+  PartCount count{0, 0};
+  for (Index phase = 0; phase < min_of(stride, kernel); ++phase) {
+    const auto taps = static_cast<unsigned>(kernel - phase + stride - 1) / static_cast<unsigned>(stride);
+    if (taps == 1 && kTaps == 3) return kNone;  // would read an input that no output of the tile reads
+    count.full += taps / kTaps;
+    count.all += (taps + kTaps - 1) / kTaps;
+  }
+  return count.full > 0 && count.all <= kMaxParts ? count : kNone;
+}
+
+AxisScheme transformed_axis(const ConvProblem& p, int dim, Filter filter) {
+  const Index kernel = p.kernel[dim], stride = p.stride[dim], taps = filter_taps(filter);
+  AxisScheme axis;
+  axis.filter = filter;
+  axis.outputs = filter_outputs(filter);
+  axis.taps = taps;
+  axis.inputs = filter_inputs(filter);
+  axis.spacing = p.dilation[dim];
+  axis.step = stride;
+  axis.parts = axis.full = 0;
+  // Outputs at stride s see every s-th tap in a phase of the input of their own.
+  for (Index phase = 0; phase < min_of(stride, kernel); ++phase) {
+    Index left = ceil_div(kernel - phase, stride), first = phase;
+    // The shorter part comes first: then no part reads inputs that no output of the tile reads.
+    for (Index count = left % taps == 0 ? taps : left % taps; left > 0; left -= count, count = taps) {
+      axis.part[axis.parts++] = {first, count, count == taps ? axis.inputs : axis.inputs - 1};
+      axis.full += count == taps ? 1 : 0;
+      first += count * stride;
+    }
+  }
+  return axis;
+}
+
+// Places of the problem's dimensions, in order of preference.
+struct Places {
+  int dim[kMaxSpatial];
+  bool two_dims;
+};
+constexpr Places kPlaces[] = {{{kD, kH, kW}, true},  {{kH, kD, kW}, true},  {{kW, kD, kH}, true},
+                              {{kD, kH, kW}, false}, {{kH, kD, kW}, false}, {{kD, kW, kH}, false},
+                              {{kH, kW, kD}, false}};
+
+bool keeps_order(const ConvProblem& p, const Places& places) {
+  int last = -1;
+  for (int dim : places.dim) {
+    if (p.kernel[dim] == 1) continue;
+    if (dim < last) return false;
+    last = dim;
+  }
+  return true;
+}
+
+}  // namespace
+
+Index AxisScheme::reach(Index tiles) const {
+  Index last = 0;
+  for (Index i = 0; i < parts; ++i)
+    last = max_of(last, part[i].first + step * ((tiles - 1) * outputs + part[i].points - 1));
+  return last + 1;
+}
+
+Index AxisScheme::parts_before(Index number, Index point) const {
+  Index count = 0;
+  for (Index i = 0; i < number; ++i) count += part[i].points > point ? 1 : 0;
+  return count;
+}
+
+WinogradScheme winograd_scheme(const ConvProblem& p, WinogradFamily family) {
+  WinogradScheme scheme;
+  if (p.taps() == 1) return scheme;
+  const Places* best = nullptr;
+  Filter best_filter = Filter::kNone;
+  double fewest = static_cast<double>(p.taps());  // of direct, per output
+  const auto try_filter = [&](auto constant) {
+    constexpr Filter kFilter = decltype(constant)::value;
+    constexpr Index kOutputs = filter_outputs(kFilter);
+    PartCount parts[kMaxSpatial];
+    for (int dim = 0; dim < kMaxSpatial; ++dim) parts[dim] = count_parts<filter_taps(kFilter)>(p, dim);
+    for (const Places& places : kPlaces) {
+      const int dim_h = places.dim[kH], dim_w = places.dim[kW];
+      const PartCount h = places.two_dims ? parts[dim_h] : PartCount{1, 1}, w = parts[dim_w];
+      if (w.all == 0 || h.all == 0 || (!places.two_dims && p.kernel[dim_h] != 1)) continue;
+      const PanelSet& set = panel_set(kFilter, places.two_dims);
+      const Index products = set.finite * h.all * w.all + set.infinite_h * h.full * w.all +
+                             set.infinite_w * h.all * w.full + set.infinite * h.full * w.full;
+      const double per_output = static_cast<double>(p.kernel[places.dim[kD]] * products) /
+                                static_cast<double>(places.two_dims ? kOutputs * kOutputs : kOutputs);
+      if (per_output >= fewest || !keeps_order(p, places)) continue;
+      fewest = per_output;
+      best = &places;
+      best_filter = kFilter;
+      scheme.products = products;
+    }
+  };
+  if (family == WinogradFamily::kF2) {
+    try_filter(std::integral_constant<Filter, Filter::kF23>());
+    try_filter(std::integral_constant<Filter, Filter::kF32>());
+  } else if (family == WinogradFamily::kF4) {
+    try_filter(std::integral_constant<Filter, Filter::kF43>());
+  } else {
+    try_filter(std::integral_constant<Filter, Filter::kF43Complex>());
+  }
+  if (best == nullptr) return scheme;
+  scheme.possible = true;
+  std::copy_n(best->dim, kMaxSpatial, scheme.dim);
+  scheme.w = transformed_axis(p, scheme.dim[kW], best_filter);
+  if (best->two_dims)
+    scheme.h = transformed_axis(p, scheme.dim[kH], best_filter);
+  else
+    scheme.h.step = p.stride[scheme.dim[kH]];
+  scheme.panels = &panel_set(best_filter, best->two_dims).panels;
+  return scheme;
+}
+
+ConvProblem permuted(const ConvProblem& problem, const WinogradScheme& scheme) {
+  ConvProblem p = problem;
+  for (int i = 0; i < kMaxSpatial; ++i) {
+    const int from = scheme.dim[i];
+    p.in[i] = problem.in[from];
+    p.kernel[i] = problem.kernel[from];
+    p.stride[i] = problem.stride[from];
+    p.dilation[i] = problem.dilation[from];
+    p.pad_begin[i] = problem.pad_begin[from];
+    p.pad_end[i] = problem.pad_end[from];
+    p.out[i] = problem.out[from];
+  }
+  return p;
+}
+
+Request permuted(const Request& request, const WinogradScheme& scheme) {
+  Request r = request;
+  r.problem = permuted(request.problem, scheme);
+  for (int i = 0; i < kMaxSpatial; ++i) {
+    const int from = scheme.dim[i];
+    r.in.spatial[i] = request.in.spatial[from];
+    r.out.spatial[i] = request.out.spatial[from];
+    r.weight.kernel[i] = request.weight.kernel[from];
+  }
+  return r;
+}
+
+}  // namespace pyconv
