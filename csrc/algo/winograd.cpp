@@ -195,7 +195,7 @@ template <WinogradFamily kFamily>
 ErrorBound bound(const ConvProblem& p) {
   const WinogradScheme scheme = winograd_scheme(p, kFamily);
   if (!scheme.possible) return {false, 0.0, false};
-  const bool two_dims = scheme.h.transformed();
+  const bool two_dims = scheme.h.transformed() && scheme.w.transformed();
   const ConvProblem turned = permuted(p, scheme);
   const TileGrid grid(turned, scheme);
   const Chains chains = winograd_chains(turned, grid);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "algo/winograd_input.h"
@@ -80,7 +81,8 @@ class WinogradRun {
   template <class F>
   void for_runs(const WinogradBlock& block, F&& body) const {
     for (Index tile = 0; tile < block.tiles;) {
-      const TileRun run = tile_run(grid_, block.tile0 + tile, min_of(block.tiles - tile, kTilesPerBand));
+      const TileRun run =
+          tile_run(grid_, block.tile0 + tile, min_of(block.tiles - tile, tiles_per_band(grid_)));
       body(run, tile);
       tile += run.count;
     }
@@ -136,8 +138,11 @@ class WinogradRun {
   }
 
   void transform_part(Index a, Index b, const T* const* pixels, Index channels, T* panels) const {
+    int points_h = static_cast<int>(grid_.h.part[a].points),
+        points_w = static_cast<int>(grid_.w.part[b].points);
+    if (exchanged(grid_)) std::swap(points_h, points_w);
     transforms_.input(pixels, channels, panels, &part_offsets_[(a * grid_.w.parts + b) * grid_.panels()],
-                      static_cast<int>(grid_.h.part[a].points), static_cast<int>(grid_.w.part[b].points));
+                      points_h, points_w);
   }
 
   // --- panels times weights
@@ -220,6 +225,15 @@ class WinogradRun {
     return args;
   }
 
+  bool transform_back(WinogradOutputArgs<T> args) const {
+    if (exchanged(grid_)) {
+      std::swap(args.rows, args.cols);
+      std::swap(args.out_row, args.out_pixel);
+      std::swap(args.residual_row, args.residual_pixel);
+    }
+    return transforms_.output(args);
+  }
+
   bool finish_in_place(const WinogradBlock& block, Index depth, const TileRun& run, const T* products,
                        const Scratch& scratch) const {
     const Index at = out_offset(block, depth, run), cols = cols_of(run);
@@ -235,7 +249,7 @@ class WinogradRun {
       args.out = static_cast<T*>(operands_.out) + tile_at;
       if (operands_.residual != nullptr) args.residual = static_cast<const T*>(operands_.residual) + tile_at;
       args.faults = scratch.faults + t * sizes_.out_pitch;
-      finite = transforms_.output(args) && finite;
+      finite = transform_back(args) && finite;
     }
     return finite;
   }
@@ -275,7 +289,7 @@ class WinogradRun {
       args.out = scratch.out_band + band_at;
       if (operands_.residual != nullptr) args.residual = scratch.residual_band + band_at;
       args.faults = scratch.faults + t * sizes_.out_pitch + c;
-      finite = transforms_.output(args) && finite;
+      finite = transform_back(args) && finite;
     }
     return finite;
   }

@@ -15,9 +15,13 @@ void run_winograd(const ConvPlan& plan, const ConvOperands& operands, WinogradFa
 extern template void run_winograd<float>(const ConvPlan&, const ConvOperands&, WinogradFamily);
 extern template void run_winograd<double>(const ConvPlan&, const ConvOperands&, WinogradFamily);
 
+// Where h alone is transformed, the transforms of w do it: with h and w exchanged in what they are told.
+inline bool exchanged(const TileGrid& grid) { return !grid.w.transformed(); }
+
 template <class T>
 const WinogradTransforms<T>& winograd_transforms(const KernelTable& table, const TileGrid& grid) {
   const WinogradKernels<T>& kernels = winograd_kernels<T>(*table.winograd);
+  if (exchanged(grid)) return kernels.w[static_cast<int>(grid.h.filter)];
   return (grid.h.transformed() ? kernels.hw : kernels.w)[static_cast<int>(grid.w.filter)];
 }
 

@@ -22,7 +22,15 @@ struct PanelSet {
   }
 };
 
-const PanelSet& panel_set(Filter filter, bool two_dims) {
+// Which of h and w are transformed.
+enum class Along : unsigned char { kH, kW, kBoth };
+
+const PanelSet& panel_set(Filter filter, Along along) {
+  static constexpr PanelSet kAlongH[] = {{Filter::kNone, Filter::kNone},
+                                         {Filter::kF23, Filter::kNone},
+                                         {Filter::kF32, Filter::kNone},
+                                         {Filter::kF43, Filter::kNone},
+                                         {Filter::kF43Complex, Filter::kNone}};
   static constexpr PanelSet kAlongW[] = {{Filter::kNone, Filter::kNone},
                                          {Filter::kNone, Filter::kF23},
                                          {Filter::kNone, Filter::kF32},
@@ -33,7 +41,8 @@ const PanelSet& panel_set(Filter filter, bool two_dims) {
                                             {Filter::kF32, Filter::kF32},
                                             {Filter::kF43, Filter::kF43},
                                             {Filter::kF43Complex, Filter::kF43Complex}};
-  return (two_dims ? kAlongBoth : kAlongW)[static_cast<int>(filter)];
+  const PanelSet* const sets = along == Along::kBoth ? kAlongBoth : along == Along::kH ? kAlongH : kAlongW;
+  return sets[static_cast<int>(filter)];
 }
 
 // How many parts a kernel has along a dimension, and how many of r taps; none if it cannot be done. Every
@@ -82,14 +91,16 @@ AxisScheme transformed_axis(const ConvProblem& p, int dim, Filter filter) {
   return axis;
 }
 
-// Places of the problem's dimensions, in order of preference.
+// Places of the problem's dimensions, in order of preference: where one dimension is transformed, w is the
+// innermost one of the problem, so that neighbouring tiles are neighbours in memory in either format.
 struct Places {
   int dim[kMaxSpatial];
-  bool two_dims;
+  Along along;
 };
-constexpr Places kPlaces[] = {{{kD, kH, kW}, true},  {{kH, kD, kW}, true},  {{kW, kD, kH}, true},
-                              {{kD, kH, kW}, false}, {{kH, kD, kW}, false}, {{kD, kW, kH}, false},
-                              {{kH, kW, kD}, false}};
+constexpr Places kPlaces[] = {{{kD, kH, kW}, Along::kBoth}, {{kH, kD, kW}, Along::kBoth},
+                              {{kW, kD, kH}, Along::kBoth}, {{kD, kH, kW}, Along::kW},
+                              {{kH, kD, kW}, Along::kW},    {{kD, kH, kW}, Along::kH},
+                              {{kH, kD, kW}, Along::kH}};
 
 bool keeps_order(const ConvProblem& p, const Places& places) {
   int last = -1;
@@ -129,13 +140,18 @@ WinogradScheme winograd_scheme(const ConvProblem& p, WinogradFamily family) {
     for (int dim = 0; dim < kMaxSpatial; ++dim) parts[dim] = count_parts<filter_taps(kFilter)>(p, dim);
     for (const Places& places : kPlaces) {
       const int dim_h = places.dim[kH], dim_w = places.dim[kW];
-      const PartCount h = places.two_dims ? parts[dim_h] : PartCount{1, 1}, w = parts[dim_w];
-      if (w.all == 0 || h.all == 0 || (!places.two_dims && p.kernel[dim_h] != 1)) continue;
-      const PanelSet& set = panel_set(kFilter, places.two_dims);
+      const auto count_of = [&](int dim, bool transformed) {
+        return transformed ? parts[dim] : p.kernel[dim] == 1 ? PartCount{1, 1} : PartCount{0, 0};
+      };
+      const PartCount h = count_of(dim_h, places.along != Along::kW),
+                      w = count_of(dim_w, places.along != Along::kH);
+      if (w.all == 0 || h.all == 0) continue;
+      const PanelSet& set = panel_set(kFilter, places.along);
       const Index products = set.finite * h.all * w.all + set.infinite_h * h.full * w.all +
                              set.infinite_w * h.all * w.full + set.infinite * h.full * w.full;
-      const double per_output = static_cast<double>(p.kernel[places.dim[kD]] * products) /
-                                static_cast<double>(places.two_dims ? kOutputs * kOutputs : kOutputs);
+      const double per_output =
+          static_cast<double>(p.kernel[places.dim[kD]] * products) /
+          static_cast<double>(places.along == Along::kBoth ? kOutputs * kOutputs : kOutputs);
       if (per_output >= fewest || !keeps_order(p, places)) continue;
       fewest = per_output;
       best = &places;
@@ -154,12 +170,14 @@ WinogradScheme winograd_scheme(const ConvProblem& p, WinogradFamily family) {
   if (best == nullptr) return scheme;
   scheme.possible = true;
   std::copy_n(best->dim, kMaxSpatial, scheme.dim);
-  scheme.w = transformed_axis(p, scheme.dim[kW], best_filter);
-  if (best->two_dims)
-    scheme.h = transformed_axis(p, scheme.dim[kH], best_filter);
-  else
-    scheme.h.step = p.stride[scheme.dim[kH]];
-  scheme.panels = &panel_set(best_filter, best->two_dims).panels;
+  const auto axis = [&](int dim, bool transformed) {
+    AxisScheme untransformed;
+    untransformed.step = p.stride[dim];
+    return transformed ? transformed_axis(p, dim, best_filter) : untransformed;
+  };
+  scheme.h = axis(scheme.dim[kH], best->along != Along::kW);
+  scheme.w = axis(scheme.dim[kW], best->along != Along::kH);
+  scheme.panels = &panel_set(best_filter, best->along).panels;
   return scheme;
 }
 

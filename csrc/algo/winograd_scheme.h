@@ -38,9 +38,9 @@ struct AxisScheme {
   Index parts_before(Index number, Index point) const;
 };
 
-// Tiles cover (h, w), or w alone where h is one tap wide; outer taps, those of d, are summed over inside the
-// products. The problem's dimensions change places for that; nontrivial ones keep their order, which is the
-// order in which direct, and therefore a tile computed again, sums taps.
+// Tiles cover (h, w), or one of them where the other is one tap wide; outer taps, those of d, are summed over
+// inside the products. The problem's dimensions change places for that; nontrivial ones keep their order,
+// which is the order in which direct, and therefore a tile computed again, sums taps.
 struct WinogradScheme {
   bool possible = false;
   int dim[kMaxSpatial] = {kD, kH, kW};  // which of the problem's dimensions play d, h and w

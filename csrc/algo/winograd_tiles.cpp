@@ -70,7 +70,7 @@ WinogradScratch::WinogradScratch(const ConvProblem& p, const TileGrid& grid, con
   part = planes_of(p, b.rows) * b.cols * pitch;
   out_pitch = round_up(b.oc_per_chunk, line);
   out_panel = b.rows * b.cols * out_pitch + line;
-  const Index tiles = min_of(min_of(b.cols, grid.tiles_w), kTilesPerBand);
+  const Index tiles = min_of(min_of(b.cols, grid.tiles_w), tiles_per_band(grid));
   const Index band_pixels = grid.h.reach(1) * grid.w.reach(tiles);
   // The band stays in L1's neighbourhood; 32 channels fill half a row of transposed blocks at least.
   const Index fitting = static_cast<Index>(kL2Bytes / 8 / element_bytes(p)) / band_pixels;

@@ -104,8 +104,9 @@ struct WinogradScratch {
   Index line;
 };
 
-// Tiles whose pixels are gathered or scattered together.
-constexpr Index kTilesPerBand = 16;
+// Tiles whose pixels are gathered or scattered together; more where a tile is one pixel wide, because rows of
+// channels-first arrays lie pages apart.
+inline Index tiles_per_band(const TileGrid& grid) { return grid.w.transformed() ? 16 : 64; }
 // Output channels finished together where the output is not channels-last.
 constexpr Index kBandChannels = 64;
 

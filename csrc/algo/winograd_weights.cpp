@@ -1,6 +1,7 @@
 #include "algo/winograd_weights.h"
 
 #include <cstring>
+#include <utility>
 
 #include "algo/winograd_run.h"
 #include "runtime/thread_pool.h"
@@ -80,6 +81,11 @@ class WeightTransform {
     args.panel_offset = panels;
     args.points_h = static_cast<int>(h.points);
     args.points_w = static_cast<int>(w.points);
+    if (exchanged(grid_)) {
+      std::swap(args.tap_row, args.tap_col);
+      std::swap(args.taps_h, args.taps_w);
+      std::swap(args.points_h, args.points_w);
+    }
     transforms_.weight(args);
   }
 
