@@ -294,12 +294,22 @@ def test_tiles_start_at_the_first_output(row):
         assert same_bits(part, np.ascontiguousarray(whole[..., : height - 2, : width - 2])), (height, width)
 
 
+@pytest.mark.parametrize(("in_ch", "out_ch", "groups"), [(256, 330, 1), (960, 1000, 5)])
 @pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
-def test_weights_packed_in_slabs_give_the_layer_s_bits(layout):
-    """Above 8 MB of packed weights the plain function goes through the output channels in slabs."""
-    case = ConvCase(in_ch=256, out_ch=330, size=(9, 10), kernel=(3, 3), padding=1, bias=True, residual=True)
+def test_weights_packed_in_slabs_give_the_layer_s_bits(layout, in_ch, out_ch, groups):
+    """Beyond some MB of packed weights the plain function goes through output channels or groups in slabs."""
+    case = ConvCase(
+        in_ch=in_ch,
+        out_ch=out_ch,
+        groups=groups,
+        size=(9, 10),
+        kernel=(3, 3),
+        padding=1,
+        bias=True,
+        residual=True,
+    )
     arguments = case.arguments("dense")
-    layer = pyconv.nn.Conv2d(256, 330, 3, padding=1)
+    layer = pyconv.nn.Conv2d(in_ch, out_ch, 3, padding=1, groups=groups)
     layer.weight, layer.bias = arguments["weight"], arguments["bias"]
     x, residual = (in_layout(arguments[name], layout, True) for name in ("input", "residual"))
     for row in (*ROWS, "direct"):

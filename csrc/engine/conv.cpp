@@ -53,24 +53,44 @@ const void* advance(const void* data, Index elements, std::size_t element) {
   return data == nullptr ? nullptr : static_cast<const char*>(data) + elements * static_cast<Index>(element);
 }
 
-// One slab of output channels after the other; an output element does not see how many there are.
+// Of groups, whose slabs share no input, smaller ones: 720 > 720 in 6 groups at 28x28, 3x3 stride 2,
+// 4.2 ms at once and 3.2 in slabs.
+constexpr std::size_t kGroupSlabBytes = std::size_t{2} << 20;
+
+// Part of a call: so many groups, or of a single one so many output channels, from output channel `oc` on.
+void run_slab(const ConvPlan& plan, const ConvOperands& operands, Index groups, Index oc, Index out_ch) {
+  const ConvProblem& whole = plan.request.problem;
+  const std::size_t element = whole.dtype == DType::kFloat32 ? sizeof(float) : sizeof(double);
+  Request slab = plan.request;
+  slab.problem.groups = groups;
+  slab.problem.in_ch = groups * whole.in_ch_per_group();
+  slab.problem.out_ch = out_ch;
+  const Index ic = oc / whole.out_ch_per_group() * whole.in_ch_per_group();
+  ConvOperands part = operands;
+  part.input = advance(operands.input, ic * slab.in.channel, element);
+  part.weight = advance(operands.weight, oc * slab.weight.out_ch, element);
+  part.bias = advance(operands.bias, oc, element);
+  part.residual = advance(operands.residual, oc * slab.out.channel, element);
+  part.out = const_cast<void*>(advance(operands.out, oc * slab.out.channel, element));
+  pack_and_run(plan.algorithm->plan(slab), part);
+}
+
+// One slab after the other; an output element does not see how many there are.
 void run_slabs(const ConvPlan& plan, const ConvOperands& operands) {
   constexpr Index kGranule = 64;  // a multiple of every tile's output channels
-  const Request& whole = plan.request;
-  const Index out_ch = whole.problem.out_ch;
-  const auto slabs = static_cast<Index>(plan.packed_bytes / kSlabBytes);
-  const Index largest = round_up(ceil_div(out_ch, slabs), kGranule);
-  const std::size_t element = whole.problem.dtype == DType::kFloat32 ? sizeof(float) : sizeof(double);
-  for (Index oc = 0; oc < out_ch; oc += largest) {
-    Request slab = whole;
-    slab.problem.out_ch = min_of(largest, out_ch - oc);
-    ConvOperands part = operands;
-    part.weight = advance(operands.weight, oc * whole.weight.out_ch, element);
-    part.bias = advance(operands.bias, oc, element);
-    part.residual = advance(operands.residual, oc * whole.out.channel, element);
-    part.out = const_cast<void*>(advance(operands.out, oc * whole.out.channel, element));
-    pack_and_run(plan.algorithm->plan(slab), part);
+  const ConvProblem& p = plan.request.problem;
+  if (p.groups > 1) {
+    const Index slabs = min_of(p.groups, static_cast<Index>(plan.packed_bytes / kGroupSlabBytes));
+    const EvenSplit split(p.groups, ceil_div(p.groups, slabs));
+    for (Index i = 0, group = 0; i < split.pieces; group += split.size(i++))
+      run_slab(plan, operands, split.size(i), group * p.out_ch_per_group(),
+               split.size(i) * p.out_ch_per_group());
+    return;
   }
+  const auto slabs = static_cast<Index>(plan.packed_bytes / kSlabBytes);
+  const Index largest = round_up(ceil_div(p.out_ch, slabs), kGranule);
+  for (Index oc = 0; oc < p.out_ch; oc += largest)
+    run_slab(plan, operands, 1, oc, min_of(largest, p.out_ch - oc));
 }
 
 }  // namespace
@@ -83,7 +103,7 @@ void run_conv(const ConvPlan& plan, const ConvOperands& operands, PackedWeights*
     return plan.algorithm->execute(plan, with_packed);
   }
   if (plan.blocking.packs_tiles) return plan.algorithm->execute(plan, operands);
-  if (plan.packed_bytes > 2 * kSlabBytes && plan.request.problem.groups == 1)
+  if (plan.packed_bytes > 2 * (plan.request.problem.groups > 1 ? kGroupSlabBytes : kSlabBytes))
     return run_slabs(plan, operands);
   pack_and_run(plan, operands);
 }
