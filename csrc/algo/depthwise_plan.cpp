@@ -73,6 +73,7 @@ void choose_tile(const ConvProblem& p, Index lanes, Index register_cols, Blockin
 void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols, int threads, bool copied,
                           Blocking* b) {
   constexpr Index kTilesPerThread = 16;  // four of a chunk's, so that most tiles have a successor
+  constexpr Index kCopiedPerThread = 4;  // fewer where a tile begins with a copy
   constexpr Index kLongRun = 256;        // channels of a pixel, in a row in memory
   const auto fits = [&](Index rows, std::size_t limit) {
     const bool phases = output_phases(p, kH) > 1;  // then lines are as far apart as taps
@@ -95,16 +96,17 @@ void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols
     while (!fits(1, kL2Bytes / 2) && b->oc_per_chunk > least) b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
     while (!fits(1, kL2Bytes / 2) && b->cols > register_cols) b->cols = halve(b->cols, 1);
   }
-  const Index wanted = threads > 1 ? kTilesPerThread * threads : 1;
+  const Index wanted = threads > 1 ? (copied ? kCopiedPerThread : kTilesPerThread) * threads : 1;
   while (lines() < wanted && b->oc_per_chunk > 4 * lanes) b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
-  const Index most = max_of(1, min_of(p.out[kH], lines() / wanted));
   const auto add_rows = [&] {
+    const Index most = max_of(1, min_of(p.out[kH], lines() / wanted));
     while (b->rows < most && fits(b->rows + 1, kL2Bytes / (p.kernel[kD] > 1 ? 2 : 4))) ++b->rows;
   };
   add_rows();
   // A copy takes the rows between two tiles twice.
-  while (copied && b->rows < min_of(most, 4 * p.kernel[kH]) && b->oc_per_chunk > 2 * kLongRun) {
+  while (copied && b->rows < min_of(p.out[kH], 4 * p.kernel[kH]) && b->oc_per_chunk >= 4 * kLongRun) {
     b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
+    b->rows = 1;
     add_rows();
   }
   b->rows = EvenSplit(ceil_div(p.out[kH], output_phases(p, kH)), b->rows).size(0);

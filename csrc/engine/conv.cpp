@@ -42,6 +42,7 @@ namespace {
 constexpr std::size_t kSlabBytes = std::size_t{4} << 20;
 
 void pack_and_run(const ConvPlan& plan, const ConvOperands& operands) {
+  if (plan.packed_bytes == 0 || plan.blocking.packs_tiles) return plan.algorithm->execute(plan, operands);
   ConvOperands with_packed = operands;
   const ScratchBlock packed(plan.packed_bytes);
   plan.algorithm->pack(plan, operands.weight, packed.data());
@@ -96,16 +97,13 @@ void run_slabs(const ConvPlan& plan, const ConvOperands& operands) {
 }  // namespace
 
 void run_conv(const ConvPlan& plan, const ConvOperands& operands, PackedWeights* cache) {
-  if (plan.packed_bytes == 0) return plan.algorithm->execute(plan, operands);
-  if (cache != nullptr) {
+  if (cache != nullptr && plan.packed_bytes > 0) {
     ConvOperands with_packed = operands;
     with_packed.packed = cache->get(plan, operands.weight);
     return plan.algorithm->execute(plan, with_packed);
   }
-  if (plan.blocking.packs_tiles) return plan.algorithm->execute(plan, operands);
-  if (plan.packed_bytes > 2 * (plan.request.problem.groups > 1 ? kGroupSlabBytes : kSlabBytes))
-    return run_slabs(plan, operands);
-  pack_and_run(plan, operands);
+  const bool slabs = plan.packed_bytes > 2 * (plan.request.problem.groups > 1 ? kGroupSlabBytes : kSlabBytes);
+  (slabs && !plan.blocking.packs_tiles ? run_slabs : pack_and_run)(plan, operands);
 }
 
 }  // namespace pyconv
