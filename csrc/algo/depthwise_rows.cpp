@@ -247,6 +247,16 @@ class DepthwiseRows {
     if (out.channel == 1)
       args->ahead_output = {
           out_ + place(out, next, next.od, next.oh0), 1, t.line_step * out.spatial[kH], 0, 0, 0};
+    if (next.channel0 != t.channel0 && p_.kernel[kD] == 1) {  // the next strip, from its first row on
+      const Index first = max_of(next.oh0 * p_.stride[kH] - p_.pad_begin[kH], 0);
+      args->ahead_input = {input_ + place(source_, next, next.od * p_.stride[kD] - p_.pad_begin[kD], first),
+                           p_.stride[kH],
+                           source_.spatial[kH],
+                           0,
+                           0,
+                           0};
+      return;
+    }
     const bool phases = t.line_step > 1;  // then a line is the first to read one row
     const int dim = p_.kernel[kD] > 1 ? kD : kH;
     const Index last = dim == kD ? t.od : t.oh0 + (t.lines - 1) * t.line_step;
