@@ -41,6 +41,7 @@ FEW_CASES = [
     ConvCase(in_ch=24, out_ch=24, size=(9, 31), kernel=(3, 3), padding=1, groups=6, bias=True),
     # Channels-last pixels 1 KB apart are copied, a line further apart.
     ConvCase(in_ch=256, out_ch=256, size=(9, 7), kernel=(3, 3), padding=1, groups=256, residual=True),
+    ConvCase(in_ch=256, out_ch=256, size=(3, 5, 6), kernel=(1, 3, 3), padding=1, groups=256),
     ConvCase(
         in_ch=256,
         out_ch=256,

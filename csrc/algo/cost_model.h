@@ -2,7 +2,7 @@
 // the problem alone (promise 1: no layout, threads, ISA or caches). Only ratios matter. For an AMD Zen 4
 // core at 3.7 GHz: depthwise's are estimates; Winograd's, and what direct reads from memory, were fitted to
 // 215 layers of ../shared/data/layers.csv of all kernels and strides, float32, layer and plain function in
-// both memory formats (docs/decisions/0017): there the choice takes 1.008 times as long as the best one,
+// both memory formats alike (docs/decisions/0017): there the choice took 1.008 times as long as the best one,
 // geometric mean, and 1.32 times at worst.
 #pragma once
 
@@ -77,11 +77,11 @@ struct WinogradWork {
   double panels, products;       // of a tile: products transformed back; products per channel, parts included
   double tiles;                  // of one image at all output depths
   double input_planes;           // transformed per output depth
-  bool strided;                  // dilated, or along a dimension that is not the innermost
+  bool strided;  // neighbouring tiles lie apart: w is dilated, or is not the innermost dimension
 };
 
-// The plain function transforms the weights every call; it may not lose by a choice that is the layer's too,
-// so their transform counts, as far as it exceeds the packing that direct needs as well.
+// The plain function transforms the weights every call, the layer never, and the choice is one: half of the
+// transform's price, as far as it exceeds the packing that direct needs as well, is in the fit.
 inline double winograd_cost_us(const WinogradWork& w) {
   const double in_ch = kWinogradLanes * static_cast<double>(ceil_div(static_cast<Index>(w.in_ch), 16));
   const double pairs = w.in_ch * w.out_ch, terms = w.in_ch * w.outer_taps * w.products / w.panels;

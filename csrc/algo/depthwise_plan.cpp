@@ -220,6 +220,7 @@ bool channelwise_window_fits(const ConvProblem& p, TileKind kind, Reason why) {
 ActivationStrides staged_strides(const ConvPlan& plan) {
   ActivationStrides strides = plan.request.in;
   if (plan.blocking.pitch == 0) return strides;
+  strides.spatial[kD] = 0;  // one depth at a time
   strides.spatial[kW] = plan.blocking.pitch;
   strides.spatial[kH] = plan.blocking.pitch * plan.request.problem.in[kW];
   return strides;

@@ -158,7 +158,7 @@ bool supports(const ConvProblem& p, Reason why) {
 template <WinogradFamily kFamily>
 double cost(const ConvProblem& image) {
   const WinogradScheme scheme = winograd_scheme(image, kFamily);
-  if (!scheme.possible) return kNotSupportedUs;
+  if (!scheme.possible || image.out_elements() == 0 || image.in_ch == 0) return kNotSupportedUs;
   const ConvProblem p = permuted(image, scheme);
   const TileGrid grid(p, scheme);
   const Index depths = min_of(p.out[kD], kDepthsPerBlock);

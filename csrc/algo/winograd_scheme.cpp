@@ -73,7 +73,6 @@ AxisScheme transformed_axis(const ConvProblem& p, int dim, Filter filter) {
   AxisScheme axis;
   axis.filter = filter;
   axis.outputs = filter_outputs(filter);
-  axis.taps = taps;
   axis.inputs = filter_inputs(filter);
   axis.spacing = p.dilation[dim];
   axis.step = stride;

@@ -24,10 +24,10 @@ struct KernelPart {
 // terms of the same dense product, like channels.
 struct AxisScheme {
   WinogradFilter filter = WinogradFilter::kNone;
-  Index outputs = 1, taps = 1, inputs = 1;  // m, r and m + r - 1; 1 where the dimension is not transformed
-  Index spacing = 1;                        // of the positions that everything below counts: the dilation
-  Index step = 1;                           // between the inputs of a tile: the stride
-  Index parts = 1, full = 1;                // all parts, and those of r taps
+  Index outputs = 1, inputs = 1;  // m and m + r - 1; 1 where the dimension is not transformed
+  Index spacing = 1;              // of the positions that everything below counts: the dilation
+  Index step = 1;                 // between the inputs of a tile: the stride
+  Index parts = 1, full = 1;      // all parts, and those of r taps
   KernelPart part[kMaxParts] = {{0, 1, 1}};
 
   bool transformed() const { return outputs > 1; }

@@ -185,13 +185,37 @@ PYCONV_INLINE void StoreLanes(V<T> v, T* p, Index valid) {
     StoreU<T>(v, p);
 }
 
-// What inputs have at each panel. Gauss: (x + iy)(u + iv) = c - y (u + v) + i (c + x (v - u)), c = u (x + y).
-template <class T, class AxisH, class AxisW, bool kTail>
-struct InputPanels {
-  V<T> (&grid)[AxisH::kIn][AxisW::kIn];
+// Stores what a transformed tile, or transformed taps, have at each panel. Gauss's products: (x + iy)(u + iv)
+// = k1 - k3 + i (k1 + k2) with k1 = u (x + y), k2 = x (v - u), k3 = y (u + v); Sink knows which side it is.
+template <class AxisH, class AxisW, class Sink>
+struct GridPanels : Sink {
+  using Vector = typename Sink::Vector;
+  Vector (&grid)[AxisH::kIn][AxisW::kIn];
+  int points_h, points_w;
+
+  PYCONV_MEMBER_INLINE GridPanels(const Sink& sink, Vector (&from)[AxisH::kIn][AxisW::kIn], int points_of_h,
+                                  int points_of_w)
+      : Sink(sink), grid(from), points_h(points_of_h), points_w(points_of_w) {}
+
+  PYCONV_MEMBER_INLINE bool Has(int a, int b) const { return a < points_h && b < points_w; }
+  PYCONV_MEMBER_INLINE void Real(int panel, int a, int b) {
+    if (Has(a, b)) this->Store(panel, grid[a][b]);
+  }
+  PYCONV_MEMBER_INLINE void Pair(int panel, int a, int b, int a2, int b2) {
+    if (Has(a, b)) this->Complex(panel, grid[a][b], grid[a2][b2]);
+  }
+  PYCONV_MEMBER_INLINE void Corner(int panel, int a, int b) {
+    const Vector rr = grid[a][b], ii = grid[a + 1][b + 1], ri = grid[a][b + 1], ir = grid[a + 1][b];
+    this->Complex(panel, this->OfBoth(rr - ii), this->OfBoth(ri + ir));
+    this->Complex(panel + 3, this->OfBoth(rr + ii), this->OfBoth(ir - ri));
+  }
+};
+
+template <class T, bool kTail>
+struct InputSink {
+  using Vector = V<T>;
   T* panels;
   const Index* offset;
-  int points_h, points_w;
   Index valid;
 
   PYCONV_MEMBER_INLINE void Store(int panel, V<T> v) {
@@ -202,17 +226,23 @@ struct InputPanels {
     Store(panel + 1, x);
     Store(panel + 2, y);
   }
-  PYCONV_MEMBER_INLINE bool Has(int a, int b) const { return a < points_h && b < points_w; }
-  PYCONV_MEMBER_INLINE void Real(int panel, int a, int b) {
-    if (Has(a, b)) Store(panel, grid[a][b]);
+  PYCONV_MEMBER_INLINE V<T> OfBoth(V<T> v) const { return v; }
+};
+
+template <class T>
+struct WeightSink {
+  using Vector = V<T>;
+  T* panels;
+  const Index* offset;
+
+  PYCONV_MEMBER_INLINE void Store(int panel, V<T> v) { StoreU<T>(v, panels + offset[panel]); }
+  PYCONV_MEMBER_INLINE void Complex(int panel, V<T> u, V<T> v) {
+    Store(panel, u);
+    Store(panel + 1, v - u);
+    Store(panel + 2, u + v);
   }
-  PYCONV_MEMBER_INLINE void Pair(int panel, int a, int b, int a2, int b2) {
-    if (Has(a, b)) Complex(panel, grid[a][b], grid[a2][b2]);
-  }
-  PYCONV_MEMBER_INLINE void Corner(int panel, int a, int b) {
-    Complex(panel, grid[a][b] - grid[a + 1][b + 1], grid[a][b + 1] + grid[a + 1][b]);
-    Complex(panel + 3, grid[a][b] + grid[a + 1][b + 1], grid[a + 1][b] - grid[a][b + 1]);
-  }
+  // Both dimensions have doubled these.
+  PYCONV_MEMBER_INLINE V<T> OfBoth(V<T> v) const { return Set<T>(T(0.5)) * v; }
 };
 
 template <class T, WinogradFilter kH, WinogradFilter kW, bool kTail>
@@ -233,7 +263,8 @@ PYCONV_INLINE void WinogradInputLanes(const T* const* pixels, Index channel, Ind
   }
 #pragma GCC unroll 6
   for (int h = 0; h < AxisH::kIn; ++h) AxisW::Input(grid[h]);
-  InputPanels<T, AxisH, AxisW, kTail> to{grid, panels + channel, panel_offset, points_h, points_w, valid};
+  using Sink = InputSink<T, kTail>;
+  GridPanels<AxisH, AxisW, Sink> to(Sink{panels + channel, panel_offset, valid}, grid, points_h, points_w);
   VisitPanels<AxisH, AxisW>(to);
 }
 
@@ -246,35 +277,6 @@ void WinogradInput(const T* const* pixels, Index channels, T* panels, const Inde
   if (c < channels)
     WinogradInputLanes<T, kH, kW, true>(pixels, c, channels - c, panels, panel_offset, points_h, points_w);
 }
-
-// What weights have at each panel.
-template <class T, class AxisH, class AxisW>
-struct WeightPanels {
-  V<T> (&grid)[AxisH::kIn][AxisW::kIn];
-  T* panels;
-  const Index* offset;
-  int points_h, points_w;
-
-  PYCONV_MEMBER_INLINE void Store(int panel, V<T> v) { StoreU<T>(v, panels + offset[panel]); }
-  PYCONV_MEMBER_INLINE void Complex(int panel, V<T> u, V<T> v) {
-    Store(panel, u);
-    Store(panel + 1, v - u);
-    Store(panel + 2, u + v);
-  }
-  PYCONV_MEMBER_INLINE bool Has(int a, int b) const { return a < points_h && b < points_w; }
-  PYCONV_MEMBER_INLINE void Real(int panel, int a, int b) {
-    if (Has(a, b)) Store(panel, grid[a][b]);
-  }
-  PYCONV_MEMBER_INLINE void Pair(int panel, int a, int b, int a2, int b2) {
-    if (Has(a, b)) Complex(panel, grid[a][b], grid[a2][b2]);
-  }
-  // Both dimensions have doubled these.
-  PYCONV_MEMBER_INLINE void Corner(int panel, int a, int b) {
-    const V<T> half = Set<T>(T(0.5));
-    Complex(panel, half * (grid[a][b] - grid[a + 1][b + 1]), half * (grid[a][b + 1] + grid[a + 1][b]));
-    Complex(panel + 3, half * (grid[a][b] + grid[a + 1][b + 1]), half * (grid[a + 1][b] - grid[a][b + 1]));
-  }
-};
 
 template <class T, WinogradFilter kH, WinogradFilter kW>
 PYCONV_INLINE void WinogradWeightLanes(const WinogradWeightArgs<T>& args, const T* taps, T* panels) {
@@ -294,7 +296,8 @@ PYCONV_INLINE void WinogradWeightLanes(const WinogradWeightArgs<T>& args, const 
   }
 #pragma GCC unroll 6
   for (int h = 0; h < AxisH::kIn; ++h) AxisW::Weight(columns[h], grid[h]);
-  WeightPanels<T, AxisH, AxisW> to{grid, panels, args.panel_offset, args.points_h, args.points_w};
+  using Sink = WeightSink<T>;
+  GridPanels<AxisH, AxisW, Sink> to(Sink{panels, args.panel_offset}, grid, args.points_h, args.points_w);
   VisitPanels<AxisH, AxisW>(to);
 }
 
