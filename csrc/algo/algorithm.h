@@ -74,11 +74,13 @@ struct Blocking {
   // Without packed weights (a plain function's call): each thread packs the tile it is about to use, because
   // every tile is used in one chunk only. Otherwise all weights are packed before the call.
   bool packs_tiles = false;
-  bool oc_inner = true;      // for each pixel tile all output-channel tiles, or the other way round
-  Index rows = 1, cols = 1;  // output rows and columns of one band
-  Index col_bands = 0;       // 0: as many as `cols` makes, else so many, whose sizes differ by at most one
-  Index oc_per_chunk = 1;
-  Index pitch = 0;  // elements between packed pixels (or packed channel rows)
+  bool oc_inner = true;        // for each pixel tile all output-channel tiles, or the other way round
+  bool streams = false;        // output passes the caches by (algo/output_stream.h)
+  Index rows = 1, cols = 1;    // output rows and columns of one band
+  Index col_bands = 0;         // 0: as many as `cols` makes, else so many, whose sizes differ by at most one
+  Index oc_per_chunk = 1;      // output channels, of each group of a chunk
+  Index groups_per_chunk = 1;  // 1 or all: then for each pixel tile all groups
+  Index pitch = 0;             // elements between packed pixels (or packed channel rows)
 };
 
 // Threads claim equal chunks one by one; even when the busiest one has at most a ninth more than its share.

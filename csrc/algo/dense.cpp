@@ -12,7 +12,8 @@ ChunkGrid chunk_grid(const ConvPlan& plan) {
 Index chunk_count(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const ChunkGrid grid = chunk_grid(plan);
-  return p.batch * p.groups * p.out[kD] * grid.bands_per_depth() * grid.oc_chunks;
+  const Index group_chunks = p.groups / plan.blocking.groups_per_chunk;
+  return p.batch * group_chunks * p.out[kD] * grid.bands_per_depth() * grid.oc_chunks;
 }
 
 Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number) {
@@ -30,20 +31,42 @@ Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number) {
   number /= grid.row_bands;
   c.od = number % p.out[kD];
   number /= p.out[kD];
-  c.group = number % p.groups;
-  c.image = number / p.groups;
+  c.groups = b.groups_per_chunk;
+  c.group = number % (p.groups / c.groups) * c.groups;
+  c.image = number / (p.groups / c.groups);
   return c;
 }
 
+bool outgrows_caches(const ConvProblem& p) {
+  const bool hidden = p.in_ch_per_group() * p.taps() >= kTermsHidingStores;
+  return static_cast<std::size_t>(p.out_elements()) * element_bytes(p) >= (hidden ? 1 : 2) * kStreamedBytes;
+}
+
+bool streams_output(const ConvPlan& plan) {
+  const ConvProblem& p = plan.request.problem;
+  const ActivationStrides& out = plan.request.out;
+  const Blocking& b = plan.blocking;
+  return outgrows_caches(p) && b.kind == TileKind::kOcVector && b.oc_inner &&
+         b.oc_per_chunk * b.groups_per_chunk == p.out_ch && out.channel == 1 && out.spatial[kW] == p.out_ch;
+}
+
+Index stream_elements(const ConvPlan& plan) {
+  if (!plan.blocking.streams) return 0;
+  const Index line = static_cast<Index>(kCacheLine / element_bytes(plan.request.problem));
+  return round_up(line + kMaxTileRows * plan.request.problem.out_ch, line);
+}
+
 template <class T>
-TileSweep<T>::TileSweep(const ConvPlan& conv_plan, const ConvOperands& operands, const DenseKernels<T>& dense)
+TileSweep<T>::TileSweep(const ConvPlan& conv_plan, const ConvOperands& operands, const DenseKernels<T>& dense,
+                        T* stream_buffer)
     : plan(&conv_plan),
       kernels(&dense),
       packed(static_cast<const T*>(operands.packed)),
       args{},
       bias(static_cast<const T*>(operands.bias)),
       residual(static_cast<const T*>(operands.residual)),
-      out(static_cast<T*>(operands.out)) {
+      out(static_cast<T*>(operands.out)),
+      stream(conv_plan.request.table->stream, stream_buffer) {
   const Request& request = conv_plan.request;
   const bool oc_vector = conv_plan.blocking.kind == TileKind::kOcVector;
   packed_out_ch = pyconv::packed_out_ch(request.problem, *request.table, conv_plan.blocking.kind);
@@ -57,14 +80,13 @@ TileSweep<T>::TileSweep(const ConvPlan& conv_plan, const ConvOperands& operands,
 }
 
 template <class T>
-void TileSweep<T>::place(const Chunk& chunk, Index oh, Index ow, Index oc0) {
+void TileSweep<T>::place(const Chunk& chunk, Index group, Index oh, Index ow, Index oc0) {
   const Request& request = plan->request;
-  const Index channel = chunk.group * request.problem.out_ch_per_group() + oc0;
+  const Index channel = group * request.problem.out_ch_per_group() + oc0;
   const Spatial& s = request.out.spatial;
   const Index at = chunk.image * request.out.batch + channel * request.out.channel + chunk.od * s[kD] +
                    oh * s[kH] + ow * s[kW];
-  args.weights =
-      packed ? packed + packed_offset(request.problem, packed_out_ch, chunk.group, oc0) : packed_tile;
+  args.weights = packed ? packed + packed_offset(request.problem, packed_out_ch, group, oc0) : packed_tile;
   args.out = out + at;
   args.residual = residual ? residual + at : nullptr;
   args.bias = bias ? bias + channel : nullptr;
@@ -81,11 +103,21 @@ void TileSweep<T>::next_tile() {
   args.carry += carry_step;
 }
 
+// One of so many tiles' share.
 template <class T>
-void TileSweep<T>::run_oc_vectors(Index pixels, Index oc) {
+void TileSweep<T>::ask_ahead(Index tiles) {
+  Index pixels = ceil_div(ahead.pixels, tiles);
+  for (ahead.pixels -= pixels; pixels > 0; --pixels, ahead.pixel += ahead.pixel_step)
+    for (Index k = 0; k < ahead.channels; k += 64 / static_cast<Index>(sizeof(T)))
+      __builtin_prefetch(ahead.pixel + k, 0, 2);
+}
+
+template <class T>
+void TileSweep<T>::run_oc_vectors(Index pixels, Index oc, Index groups_left) {
   const TileFn<T>* tile = kernels->oc_vector.tile[pixels];
   for (; oc > 0; oc -= tile_oc, next_tile()) {
     args.n_valid = min_of(oc, tile_oc);
+    if (ahead.pixels > 0) ask_ahead(groups_left * ceil_div(oc, tile_oc));
     const Index vectors = oc >= tile_oc ? kernels->oc_vector.max_vectors : ceil_div(oc, kernels->lanes);
     const T* const weights = args.weights;
     args.weights += k_done * vectors * kernels->lanes;
@@ -105,12 +137,18 @@ void TileSweep<T>::run_pixel_vectors(Index pixels, Index oc) {
 template <class T>
 void TileSweep<T>::run(const T* act, const Chunk& chunk, Index oh, Index ow, Index pixels, Index oc0,
                        Index oc) {
-  place(chunk, oh, ow, oc0);
-  args.act = act;
-  if (plan->blocking.kind == TileKind::kOcVector)
-    run_oc_vectors(pixels, oc);
-  else
-    run_pixel_vectors(pixels, oc);
+  T* streamed = nullptr;
+  for (Index g = 0; g < chunk.groups; ++g) {
+    place(chunk, chunk.group + g, oh, ow, oc0);
+    if (stream && g == 0) streamed = stream.begin(args.out);
+    if (stream) args.out = streamed + g * oc;
+    args.act = act + g * group_step;
+    if (plan->blocking.kind == TileKind::kOcVector)
+      run_oc_vectors(pixels, oc, chunk.groups - g);
+    else
+      run_pixel_vectors(pixels, oc);
+  }
+  if (stream) stream.end(pixels * oc * chunk.groups);
 }
 
 template struct TileSweep<float>;

@@ -3,11 +3,12 @@
 
 #include "algo/accumulation.h"
 #include "algo/algorithm.h"
+#include "algo/output_stream.h"
 #include "algo/packed_weights.h"
 
 namespace pyconv {
 
-// Output elements are cut into chunks: (image, group, output depth, band of rows, band of columns, output
+// Output elements are cut into chunks: (image, groups, output depth, band of rows, band of columns, output
 // channels), channels fastest, so that one thread meets the same band several times in a row.
 struct ChunkGrid {
   Index row_bands, col_bands, oc_chunks;
@@ -15,15 +16,23 @@ struct ChunkGrid {
 };
 
 struct Chunk {
-  Index image, group, od;
-  Index row0, rows, col0, cols;  // output
-  Index oc0, oc;                 // of the group
-  Index band;                    // number of (image, group, od, row band, column band)
+  Index image, group, groups, od;  // the groups from `group` on
+  Index row0, rows, col0, cols;    // output
+  Index oc0, oc;                   // of the group
+  Index band;                      // number of (image, groups, od, row band, column band)
 };
 
 ChunkGrid chunk_grid(const ConvPlan& plan);
 Index chunk_count(const ConvPlan& plan);
 Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number);
+
+// Whether whoever reads the output will not find it in L2.
+bool outgrows_caches(const ConvProblem& p);
+// Whether besides, in the order in which a sweep with oc_inner makes it, it is one stream: pixels without
+// gaps.
+bool streams_output(const ConvPlan& plan);
+// Elements of the buffer of one thread; 0 where nothing is streamed.
+Index stream_elements(const ConvPlan& plan);
 
 // Everything of a tile call that does not change within a chunk.
 template <class T>
@@ -37,18 +46,29 @@ struct TileSweep {
   const T* bias;
   const T* residual;
   T* out;
+  OutputStream<T> stream;
   // Of a sum that is taken up again: k already done, and elements between the carries of neighbouring tiles.
   Index k_done = 0, carry_step = 0;
+  // Input that the tiles of the next run() ask for, each its share: a core has 24 lines on their way, and a
+  // whole tile's at once keep it waiting (1x1 stride 2 64 > 96, 184x248: 2265 us, spread 2050).
+  struct Ahead {
+    const T* pixel = nullptr;
+    Index pixels = 0, pixel_step = 0, channels = 0;
+  } ahead;
+  Index group_step = 0;  // elements between the activations of neighbouring groups of a chunk
 
-  TileSweep(const ConvPlan& plan, const ConvOperands& operands, const DenseKernels<T>& kernels);
+  // stream_buffer: stream_elements(plan), or null where nothing is streamed.
+  TileSweep(const ConvPlan& plan, const ConvOperands& operands, const DenseKernels<T>& kernels,
+            T* stream_buffer = nullptr);
 
   // Runs the tiles of `pixels` outputs in a row from (image, group, od, oh, ow), output channels [oc0, oc0 +
-  // oc) of the group; act is the first pixel's (k = 0) element.
+  // oc) of each of the chunk's groups; act is the first pixel's (k = 0) element.
   void run(const T* act, const Chunk& chunk, Index oh, Index ow, Index pixels, Index oc0, Index oc);
 
  private:
-  void place(const Chunk& chunk, Index oh, Index ow, Index oc0);
-  void run_oc_vectors(Index pixels, Index oc);
+  void place(const Chunk& chunk, Index group, Index oh, Index ow, Index oc0);
+  void ask_ahead(Index tiles);
+  void run_oc_vectors(Index pixels, Index oc, Index groups_left);
   void run_pixel_vectors(Index pixels, Index oc);
   void next_tile();
 };
@@ -62,6 +82,13 @@ constexpr Index kPixelUnit = 2;
 
 // Shares of the per-core cache that blockings are cut for. Flat optimum; see docs/decisions/0009.
 constexpr std::size_t kL2Bytes = std::size_t{1} << 20;
+
+// From so many bytes on, output is streamed past the caches; from twice as many on where sums are so short
+// that L3 takes their results faster than memory does (16 > 32, 3 MB: 375 us, streamed 450). A chain of
+// layers, each reading what the one before wrote, gains too: three pointwise ones of 64 channels at 96x96
+// (2.4 MB) 1790 -> 1540 us, at 64x64 (1 MB) 690 either way.
+constexpr std::size_t kStreamedBytes = 2 * kL2Bytes;
+constexpr Index kTermsHidingStores = 32;
 
 // Calls one function for either element type: dispatch(problem, [&](auto zero) { using T = decltype(zero);
 // ... }).

@@ -105,6 +105,12 @@ struct PeakKernels {
   double (*read)(const void* data, Index bytes, double* sink);  // bytes read
 };
 
+// Stores past the caches.
+struct StreamKernels {
+  void (*lines)(void* lines, const void* from, Index bytes);  // whole cache lines
+  void (*fence)();  // before other threads may look: these stores are in no order
+};
+
 struct KernelTable {
   const char* name;  // "baseline", "avx2", "avx512", "neon"
   bool fused;        // has fused multiply-add: shares bits with every other fused table
@@ -114,6 +120,7 @@ struct KernelTable {
   const DepthwiseTable* depthwise;
   const WinogradTable* winograd;
   PeakKernels peak;
+  StreamKernels stream;
 };
 
 // One per compiled target; the only symbol each kernel unit exports.

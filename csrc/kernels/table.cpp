@@ -5,6 +5,7 @@
 #include "kernels/dense-inl.h"
 #include "kernels/gather-inl.h"
 #include "kernels/peak-inl.h"
+#include "kernels/stream-inl.h"
 
 namespace pyconv {
 namespace PYCONV_TARGET_NS {
@@ -41,7 +42,8 @@ constexpr KernelTable kTableValue = {PYCONV_STRINGIFY(PYCONV_TARGET_NS),
                                      &kPoolTable,
                                      &kDepthwiseTable,
                                      &kWinogradTable,
-                                     {&FmaPeak<float>, &FmaPeak<double>, &ReadAll}};
+                                     {&FmaPeak<float>, &FmaPeak<double>, &ReadAll},
+                                     {&StreamLines, &StreamFence}};
 const KernelTable kTable = kTableValue;
 
 }  // namespace PYCONV_TARGET_NS

@@ -65,6 +65,9 @@ PYCONV_INLINE V<double> LoadN(const double* p, Index n) { return _mm256_maskload
 PYCONV_INLINE void StoreN(V<float> v, float* p, Index n) { _mm256_maskstore_ps(p, FirstN32(n), v); }
 PYCONV_INLINE void StoreN(V<double> v, double* p, Index n) { _mm256_maskstore_pd(p, FirstN64(n), v); }
 
+PYCONV_INLINE void StoreStream(V<float> v, float* p) { _mm256_stream_ps(p, v); }
+PYCONV_INLINE void StreamFence() { _mm_sfence(); }
+
 // Unpacks work inside 16-byte halves; one half exchange each makes them whole-register.
 template <class T>
 PYCONV_INLINE V<T> InterleaveLower(V<T> a, V<T> b) {

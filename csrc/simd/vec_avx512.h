@@ -56,6 +56,9 @@ PYCONV_INLINE void StoreN(V<double> v, double* p, Index n) {
   _mm512_mask_storeu_pd(p, static_cast<__mmask8>(FirstN(n, 8)), v);
 }
 
+PYCONV_INLINE void StoreStream(V<float> v, float* p) { _mm512_stream_ps(p, v); }
+PYCONV_INLINE void StreamFence() { _mm_sfence(); }
+
 // A compare into a mask and a merging max: two instructions where generic masks take five.
 template <class T>
 PYCONV_INLINE V<T> MaxNan(V<T> acc, V<T> x) {

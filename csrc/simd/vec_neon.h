@@ -56,6 +56,10 @@ PYCONV_INLINE void StoreN(V<T> v, T* p, Index n) {
     if (i < n) p[i] = v[i];
 }
 
+// The pair store without allocation has no intrinsic.
+PYCONV_INLINE void StoreStream(V<float> v, float* p) { vst1q_f32(p, (float32x4_t)v); }
+PYCONV_INLINE void StreamFence() {}
+
 }  // namespace
 }  // namespace neon
 }  // namespace pyconv

@@ -2,6 +2,10 @@
 // is a slow function call where the instruction is missing.
 #pragma once
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 #include "core/types.h"
 
 #define PYCONV_TARGET_NS baseline
@@ -49,6 +53,14 @@ PYCONV_INLINE void StoreN(V<T> v, T* p, Index n) {
   for (int i = 0; i < kLanes<T>; ++i)
     if (i < n) p[i] = v[i];
 }
+
+#if defined(__SSE2__)
+PYCONV_INLINE void StoreStream(V<float> v, float* p) { _mm_stream_ps(p, v); }
+PYCONV_INLINE void StreamFence() { _mm_sfence(); }
+#else
+PYCONV_INLINE void StoreStream(V<float> v, float* p) { *reinterpret_cast<V<float>*>(p) = v; }
+PYCONV_INLINE void StreamFence() {}
+#endif
 
 }  // namespace
 }  // namespace baseline
