@@ -70,6 +70,10 @@ constexpr double kWinogradStridedPerUs = 6.0e3;  // of both, besides, where a ro
 constexpr double kWinogradWeightsPerUs = 5.0e4;  // and of transformed weights, once a call
 constexpr double kWinogradTilesPerUs = 28;       // what a tile costs besides
 constexpr double kWinogradLanes = 16;            // channels that are transformed together
+// Of fewer channels a pixel is read by masks, in lines that hold several: with 3 to 6 direct takes 0.72
+// to 1.0 times as long (7 layers), with 8 Winograd 0.7 to 0.97 times.
+constexpr double kWinogradLeastChannels = 8;
+constexpr double kWinogradFewChannels = 2.5;  // times the price of transformed inputs
 
 struct WinogradWork {
   double groups, in_ch, out_ch;  // of a group; output channels as they are padded
@@ -87,7 +91,8 @@ inline double winograd_cost_us(const WinogradWork& w) {
   const double pairs = w.in_ch * w.out_ch, terms = w.in_ch * w.outer_taps * w.products / w.panels;
   const double products =
       2.0 * w.tiles * w.products * w.outer_taps * pairs * (1.0 + kWinogradCallTerms / terms);
-  const double inputs = w.tiles * w.products * w.input_planes * in_ch,
+  const double inputs = w.tiles * w.products * w.input_planes * in_ch *
+                        (w.in_ch < kWinogradLeastChannels ? kWinogradFewChannels : 1),
                outputs = w.tiles * w.panels * w.out_ch;
   const double weights = pairs * w.products * w.outer_taps;
   return kCallUs + weights_read_us(w.groups * weights) +
