@@ -137,6 +137,10 @@ CASES = [
     *both(channels=18, size=(4, 6, 8), kernel=2),
     *both(channels=3, size=(5, 9, 34), kernel=(1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)),
     *both(channels=2, size=(7, 7, 7), kernel=(3, 2, 4), stride=(2, 3, 1), ceil_mode=True, batch=None),
+    # Long channels-last pixels under windows that share no column.
+    *both(channels=781, size=(7, 7), kernel=7),
+    *both(channels=840, size=(3, 6, 5), kernel=(2, 3, 2), padding=(0, 1, 1), ceil_mode=True),
+    PoolCase("avg", 800, (7, 8), (3, 2), stride=(2, 3), padding=(1, 1), count_include_pad=False),
     PoolCase("max", 7, (20, 21), 3, stride=1, padding=1, dilation=2),
     PoolCase("max", 3, (15, 50), (2, 4), stride=(2, 3), dilation=(3, 2), padding=(1, 2), ceil_mode=True),
     PoolCase("max", 2, (4000,), 3, stride=1, dilation=1100),

@@ -14,7 +14,7 @@ constexpr Index kPixelAhead = 4096;
 
 // Vectors of channels. Where fewer are left than a block takes, its last ones start earlier instead of being
 // masked (the same bits are stored twice); only fewer channels than lanes need the mask.
-template <class T, int kVectors, bool kPartial>
+template <class T, int kVectors, bool kPartial, bool kAsks = true>
 struct ChannelBlock {
   static constexpr int kCount = kVectors;
   Index offset[kVectors];
@@ -28,7 +28,8 @@ struct ChannelBlock {
     return b;
   }
   V<T> Load(const T* p, int v) const {
-    __builtin_prefetch(p + offset[v] + kPixelAhead / static_cast<Index>(sizeof(T)), 0, 2);
+    if constexpr (kAsks)
+      __builtin_prefetch(p + offset[v] + kPixelAhead / static_cast<Index>(sizeof(T)), 0, 2);
     if constexpr (kPartial)
       return LoadN(p + offset[v], partial);
     else
@@ -205,6 +206,69 @@ void PixelBlocks(const PoolArgs<T>& a, const PixelRow<T>& r, Index begin, Index 
     PixelsAny<Op>(a, r, ChannelBlock<T, 1, false>::Of(last - kL, last), begin, end);
 }
 
+// A window that is read as its rows lie in memory: column by column, of each all channels, into a buffer
+// (average of 8x1000@7 from memory 155 us, 120 so, from a cache 33 and 31).
+template <class T>
+struct WindowColumns {
+  static constexpr Index kBytes = 32 << 10;
+  static constexpr Index kLongPixel = 3072;  // bytes; 2048 from a cache lose 7 %
+  alignas(64) T sum[kBytes / sizeof(T)];     // [column][channel]
+};
+
+template <class T>
+bool ReadsByColumns(const PoolArgs<T>& a) {
+  const Index pixel = (a.channel_end - a.channel_begin) * static_cast<Index>(sizeof(T));
+  return a.kernel[kW] > 1 && pixel >= WindowColumns<T>::kLongPixel &&
+         a.kernel[kW] * pixel <= WindowColumns<T>::kBytes;
+}
+
+template <class Op, class T, class Block>
+PYCONV_INLINE void SumColumn(const WindowRows<T>& rows, const Block& block, const T* p, T* sum) {
+  const PixelColumn<T, Block::kCount> column = ReduceColumn<Op>(rows, block, p);
+#pragma GCC unroll 4
+  for (int v = 0; v < Block::kCount; ++v) block.Store(column.v[v], sum, v);
+}
+
+template <class Op, class T, class Block>
+PYCONV_INLINE void StoreColumns(const Block& block, const T* sum, Index step, Index count, T divisor,
+                                T* out) {
+  PixelColumn<T, Block::kCount> acc, column;
+#pragma GCC unroll 4
+  for (int v = 0; v < Block::kCount; ++v) acc.v[v] = block.Load(sum, v);
+  Start<Op>(acc);
+  for (Index j = 1; j < count; ++j) {
+#pragma GCC unroll 4
+    for (int v = 0; v < Block::kCount; ++v) column.v[v] = block.Load(sum + j * step, v);
+    Combine<Op>(acc, column);
+  }
+  StorePixel<Op>(acc, block, divisor, out);
+}
+
+// Output `o` of a row that is not empty.
+template <class Op, class T>
+void PixelByColumns(const PoolArgs<T>& a, const PixelRow<T>& r, Index o, WindowColumns<T>* columns) {
+  using Wide = ChannelBlock<T, 4, false, false>;  // what is read in order needs no asking
+  using Narrow = ChannelBlock<T, 1, false, false>;
+  constexpr Index kL = kLanes<T>;
+  const TapRange taps = ValidTaps(a, kW, o);
+  const Index begin = a.channel_begin, end = a.channel_end, step = end - begin;
+  const Index wide_end = begin + step / (4 * kL) * 4 * kL;
+  const Index first = WindowStart(a, kW, o) + taps.first * a.dilation[kW];
+  const T* p = r.rows.first + first * a.in_stride.spatial[kW];
+  T* const sums = columns->sum - begin;
+  for (Index j = 0; j < taps.count; ++j, p += a.dilation[kW] * a.in_stride.spatial[kW]) {
+    for (Index c = begin; c < wide_end; c += 4 * kL)
+      SumColumn<Op>(r.rows, Wide::Of(c, end), p, sums + j * step);
+    for (Index c = wide_end; c < end; c += kL) SumColumn<Op>(r.rows, Narrow::Of(c, end), p, sums + j * step);
+  }
+  const T divisor = r.divisor * (Op::kDivides ? ColumnDivisor(a, o) : T(1));
+  T* const out = r.out + o * a.out_stride.spatial[kW];
+  for (Index c = begin; c < wide_end; c += 4 * kL)
+    StoreColumns<Op>(Wide::Of(c, end), sums, step, taps.count, divisor, out);
+  for (Index c = wide_end; c < end; c += kL)
+    StoreColumns<Op>(Narrow::Of(c, end), sums, step, taps.count, divisor, out);
+}
+
 template <class Op, class T>
 void PoolPixelRow(const PoolArgs<T>& a, const PixelRow<T>& r) {
   constexpr Index kL = kLanes<T>;
@@ -225,6 +289,15 @@ void PoolPixelRow(const PoolArgs<T>& a, const PixelRow<T>& r) {
   }
   // Windows that share no column are taken one by one, so that memory is met in the order it lies in.
   const bool apart = (a.kernel[kW] - 1) * a.dilation[kW] < a.stride[kW];
+  if (apart && !r.empty && ReadsByColumns(a)) {
+    WindowColumns<T> columns;
+    for (Index col = a.col_begin; col < a.col_end; ++col)
+      if (ValidTaps(a, kW, col).count > 0)
+        PixelByColumns<Op>(a, r, col, &columns);
+      else
+        PixelBlocks<Op>(a, r, col, col + 1);
+    return;
+  }
   const Index step = apart ? 1 : a.col_end - a.col_begin;
   for (Index col = a.col_begin; col < a.col_end; col += step) PixelBlocks<Op>(a, r, col, col + step);
 }
