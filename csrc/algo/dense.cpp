@@ -46,7 +46,8 @@ bool streams_output(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const ActivationStrides& out = plan.request.out;
   const Blocking& b = plan.blocking;
-  return outgrows_caches(p) && b.kind == TileKind::kOcVector && b.oc_inner &&
+  const std::size_t tile = static_cast<std::size_t>(kMaxTileRows * p.out_ch) * element_bytes(p);
+  return outgrows_caches(p) && tile <= kL2Bytes / 4 && b.kind == TileKind::kOcVector && b.oc_inner &&
          b.oc_per_chunk * b.groups_per_chunk == p.out_ch && out.channel == 1 && out.spatial[kW] == p.out_ch;
 }
 
