@@ -398,8 +398,10 @@ bool writes_long_rows(const ConvProblem& p) {
   return p.in_ch_per_group() * p.taps() <= kShortSum && bytes > static_cast<Index>(kL2Bytes);
 }
 
-// Enough chunks for every thread to take 8 to 16, cutting rows before channels (a channel cut repacks the
-// band). Beyond ten threads small maps end with some threads idle; then in finer steps, narrow tiles last.
+// Enough chunks for every thread to take 8 to 16. Rows are cut before columns of channels-last output (a
+// pointwise layer is one row: cut by channels, two threads write to the same pixels, 16 > 64 at 128x128 380
+// us instead of 280), these before channels (whose cut repacks the band). Beyond ten threads small maps end
+// with some threads idle; then in finer steps, narrow tiles last.
 void cut_for_threads(ConvPlan* plan, Index tile_oc, Index tile_cols) {
   const ConvProblem& p = plan->request.problem;
   Blocking& b = plan->blocking;
@@ -407,6 +409,9 @@ void cut_for_threads(ConvPlan* plan, Index tile_oc, Index tile_cols) {
   const Index threads = plan->request.threads, wanted = 8 * threads;
   if (threads == 1) return;
   while (chunk_count(*plan) < wanted && b.rows > 1) b.rows = ceil_div(b.rows, 2);
+  const Index least_cols = (outgrows_caches(p) ? 2 : 8) * tile_cols;
+  while (b.kind == TileKind::kOcVector && chunk_count(*plan) < wanted && b.cols >= 2 * least_cols)
+    b.cols = round_up(ceil_div(b.cols, 2), tile_cols);
   while (chunk_count(*plan) < wanted && b.oc_per_chunk > tile_oc)
     b.oc_per_chunk = round_up(ceil_div(b.oc_per_chunk, 2), tile_oc);
   const auto uneven = [&] { return !claimed_evenly(chunk_count(*plan), threads); };
