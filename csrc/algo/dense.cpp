@@ -39,7 +39,7 @@ Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number) {
 
 bool outgrows_caches(const ConvProblem& p) {
   const bool hidden = p.in_ch_per_group() * p.taps() >= kTermsHidingStores;
-  return static_cast<std::size_t>(p.out_elements()) * element_bytes(p) >= (hidden ? 1 : 2) * kStreamedBytes;
+  return static_cast<std::size_t>(p.out_elements()) * element_bytes(p) >= (hidden ? 1 : 4) * kStreamedBytes;
 }
 
 bool streams_output(const ConvPlan& plan) {

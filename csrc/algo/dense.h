@@ -83,12 +83,12 @@ constexpr Index kPixelUnit = 2;
 // Shares of the per-core cache that blockings are cut for. Flat optimum; see docs/decisions/0009.
 constexpr std::size_t kL2Bytes = std::size_t{1} << 20;
 
-// From so many bytes on, output is streamed past the caches; from twice as many on where sums are so short
-// that L3 takes their results faster than memory does (16 > 32, 3 MB: 375 us, streamed 450). A chain of
+// From so many bytes on, output is streamed past the caches; from four times as many on where sums are so
+// short that L3 takes their results faster than memory does (16 > 32, 3 MB: 375 us, streamed 450). A chain of
 // layers, each reading what the one before wrote, gains too: three pointwise ones of 64 channels at 96x96
 // (2.4 MB) 1790 -> 1540 us, at 64x64 (1 MB) 690 either way.
 constexpr std::size_t kStreamedBytes = 2 * kL2Bytes;
-constexpr Index kTermsHidingStores = 32;
+constexpr Index kTermsHidingStores = 20;
 
 // Calls one function for either element type: dispatch(problem, [&](auto zero) { using T = decltype(zero);
 // ... }).
