@@ -103,6 +103,15 @@ def test_scratch_of_a_thread_is_bounded_whatever_the_image(text):
                 assert plan.algorithm != "naive"
 
 
+def test_a_streamed_output_stays_within_the_scratch_of_a_thread():
+    """The padded row of a tile leaves 76 KB of the limit; all channels of a tile of output would take 229."""
+    x = np.moveaxis(np.empty((1, 2_107_500, 2), np.float32), -1, 1)
+    w = np.empty((4096, 2, 2), np.float32)
+    for dilation in (1000, 2_087_500):
+        plan = pyconv.plan(x, w, padding=1, dilation=dilation, padding_mode="reflect", algorithm="direct")
+        assert plan.scratch_bytes_per_thread <= MAX_SCRATCH
+
+
 @pytest.mark.skipif(not LINUX, reason="ru_maxrss counts kilobytes on Linux")
 def test_peak_memory_is_that_of_the_arrays():
     """A full im2col matrix of this layer would take 200 MB, a padded copy of the input 27 MB."""

@@ -445,14 +445,19 @@ ConvPlan plan_direct(const Request& request) {
   b.oc_inner = plan.packed_bytes / static_cast<std::size_t>(p.groups) <= kL2Bytes / 2;
   if (!oc_vector && p.taps() > 1 && writes_long_rows(p)) b.oc_inner = false;
   plan.chunks = chunk_count(plan);
+  const std::size_t band = b.in_place ? 0 : static_cast<std::size_t>(band_bytes(p, b));
+  const auto fits = [&](Index elements) {  // beside the band (promise 3), and into two shares of L2
+    const std::size_t bytes = static_cast<std::size_t>(elements) * sizeof(T);
+    return bytes <= 2 * kL2Bytes && bytes + band <= kMaxScratchPerThread;
+  };
   b.streams = streams_output(plan);
+  b.streams = b.streams && fits(stream_elements(plan));
   // One band: each tile is used once, unless all are for each tile of pixels.
   b.packs_tiles =
       plan.chunks == p.groups * chunk_grid(plan).oc_chunks && b.groups_per_chunk == 1 && !b.streams;
-  if (static_cast<std::size_t>(tile_elements(plan)) * sizeof(T) > 2 * kL2Bytes) b.packs_tiles = false;
+  b.packs_tiles = b.packs_tiles && fits(tile_elements(plan));
   plan.scratch_per_thread =
-      static_cast<std::size_t>(stream_elements(plan) + tile_elements(plan)) * sizeof(T) +
-      (b.in_place ? 0 : static_cast<std::size_t>(band_bytes(p, b)));
+      static_cast<std::size_t>(stream_elements(plan) + tile_elements(plan)) * sizeof(T) + band;
   return plan;
 }
 
