@@ -70,8 +70,8 @@ constexpr double kWinogradStridedPerUs = 6.0e3;  // of both, besides, where a ro
 constexpr double kWinogradWeightsPerUs = 5.0e4;  // and of transformed weights, once a call
 constexpr double kWinogradTilesPerUs = 28;       // what a tile costs besides
 constexpr double kWinogradLanes = 16;            // channels that are transformed together
-// Of fewer channels a pixel is read by masks, in lines that hold several: with 3 to 6 direct takes 0.72
-// to 1.0 times as long (7 layers), with 8 Winograd 0.7 to 0.97 times.
+// Of fewer channels a pixel is read by masks, in lines that hold several: channels-last, with 3 to 6 of them
+// direct takes 0.75 to 1.04 times as long (eight layers), with 8 and 12 Winograd 0.6 to 0.97 (four).
 constexpr double kWinogradLeastChannels = 8;
 constexpr double kWinogradFewChannels = 2.5;  // times the price of transformed inputs
 

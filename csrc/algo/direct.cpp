@@ -399,9 +399,9 @@ bool writes_long_rows(const ConvProblem& p) {
 }
 
 // Enough chunks for every thread to take 8 to 16. Rows are cut before columns of channels-last output (a
-// pointwise layer is one row: cut by channels, two threads write to the same pixels, 16 > 64 at 128x128 380
-// us instead of 280), these before channels (whose cut repacks the band). Beyond ten threads small maps end
-// with some threads idle; then in finer steps, narrow tiles last.
+// pointwise layer is one row: cut by channels, two threads write to the same pixels; docs/decisions/0019),
+// these before channels (whose cut repacks the band). Beyond ten threads small maps end with some threads
+// idle; then in finer steps, narrow tiles last.
 void cut_for_threads(ConvPlan* plan, Index tile_oc, Index tile_cols) {
   const ConvProblem& p = plan->request.problem;
   Blocking& b = plan->blocking;

@@ -19,9 +19,9 @@
 //   ConcatEven/Odd(a, b)    the even / odd elements of a, then those of b
 //   Permute(v, source)      lane i is v[source[i]]
 //   Iota                    0, 1, 2, ... as integers of T's size
-//   StoreStream(v, p)       StoreU past the caches; p aligned to a vector. In no order with other stores
-//   until StreamFence()           has returned FillBeyond(v, n, fill)  the first n lanes of v, the others
-//   `fill`
+//   FillBeyond(v, n, fill)  the first n lanes of v, the others `fill`
+//   StoreStream(v, p)       a store past the caches; p is aligned to a vector
+//   StreamFence             orders StoreStream before every later store
 #pragma once
 
 #include "core/types.h"
