@@ -50,6 +50,10 @@ bool merge(Request* r, int outer, int inner) {
 void merge_batch(Request* r) {
   ConvProblem& p = r->problem;
   if (p.batch == 1 || !is_pointwise(p, kW) || !is_unit(p, kH) || !is_unit(p, kD)) return;
+  if (p.in[kW] == 1) {  // whose stride says nothing
+    r->in.spatial[kW] = r->in.batch;
+    r->out.spatial[kW] = r->out.batch;
+  }
   if (r->in.batch != r->in.spatial[kW] * p.in[kW] || r->out.batch != r->out.spatial[kW] * p.out[kW]) return;
   p.in[kW] = p.out[kW] = p.in[kW] * p.batch;
   p.batch = 1;

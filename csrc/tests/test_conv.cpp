@@ -37,6 +37,7 @@ const char* const kProblems[] = {
     "n1c2h5w6_k3r3s3p2_f32_value3",
     "n1c2h2w2_k3r2s2p3l2_f32",
     "n1c1h1w1_k1r1s1_f32",
+    "n5c7h1w1_k18r1s1_f32_bias_residual",
     "n2c7h6w19_k18r3s3p1_f64_bias_residual",
     "n1c33h4w40_k3r1s1_f64",
     "n0c3h4w5_k2r3s3_f32",
