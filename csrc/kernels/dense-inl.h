@@ -78,7 +78,7 @@ PYCONV_INLINE const T* PixelVectorRun(const T* act, Index act_stride, Index leng
       for (int m = 0; m < kM; ++m) w[m] = Set(weights[m]);
 #pragma GCC unroll 12
       for (int n = 0; n < kN; ++n) {
-        const V<T> x = load(n);
+        const V<T> x = kM > 1 ? InRegister<T>(load(n)) : load(n);
         __builtin_prefetch(act + kAhead * act_stride + n * kLanes<T>);
 #pragma GCC unroll 4
         for (int m = 0; m < kM; ++m) Accumulate<T>(&acc[m][n], w[m], x);
