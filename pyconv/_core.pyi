@@ -5,8 +5,10 @@ from typing import Any
 class Options:
     def __init__(self, num_threads: int, isa: str, algorithm: str, precision: str) -> None: ...
 
-class PackedWeights:
+class LayerCache:
     def __init__(self) -> None: ...
+    def again(self, input: Any, out: Any, options: Options | None) -> Any: ...
+    def forget(self) -> None: ...
     @property
     def nbytes(self) -> int: ...
 
@@ -27,7 +29,7 @@ def conv(
     algorithm: str,
     out: Any,
     options: Options | None,
-    packed: PackedWeights | None,
+    cache: LayerCache | None,
 ) -> Any: ...
 def conv_problem(
     rank: int,

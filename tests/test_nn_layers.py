@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import pyconv
+from pyconv._options import compiled
 
 # torch says so of every even kernel under padding="same"; the result is what is compared here.
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
@@ -91,6 +92,113 @@ def test_assignment_copies_and_drops_the_packed_form():
     assert np.array_equal(layer(x), pyconv.conv1d(x, np.ones((3, 2, 4), np.float32), layer.bias))
     layer.weight = np.ones((3, 2, 4), np.float64)
     assert layer(x).dtype == np.float64
+
+
+def covered(layer, x, out=None):
+    """What the layer's last call gives for ``x`` without another check; None where it must be checked."""
+    return layer._cache.again(x, out, None)
+
+
+def layer_and_input():
+    x = np.random.default_rng(1).standard_normal((2, 4, 9, 9), dtype=np.float32)
+    layer = pyconv.nn.Conv2d(4, 6, 3, padding=1, rng=0)
+    layer(x)
+    return layer, x
+
+
+def test_a_call_that_differs_in_numbers_alone_is_not_checked_again():
+    layer, x = layer_and_input()
+    other = x[::-1].copy()
+    expected = pyconv.conv2d(other, layer.weight, layer.bias, padding=1)
+    assert np.array_equal(covered(layer, other), expected)
+    out = np.empty_like(expected)
+    assert covered(layer, other, out) is out
+    assert np.array_equal(out, expected)
+    assert np.array_equal(layer(other), expected)
+
+
+@pytest.mark.parametrize(
+    "different",
+    [
+        lambda x: x[:1],
+        lambda x: x[0],
+        lambda x: x[:, :, :8],
+        lambda x: x[:, :, ::-1],
+        lambda x: np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1),
+        lambda x: x.astype(np.float64),
+        lambda x: x.astype(">f4"),
+        lambda x: x.tolist(),
+    ],
+    ids=["batch", "unbatched", "size", "strides", "channels_last", "float64", "byteorder", "list"],
+)
+def test_a_call_with_an_input_of_another_kind_is_checked_again(different):
+    layer, x = layer_and_input()
+    y = different(x)
+    assert covered(layer, y) is None
+    expected = pyconv.conv2d(y, layer.weight, layer.bias, padding=1)
+    for _ in range(2):
+        assert np.array_equal(layer(y), expected)
+
+
+def test_an_input_that_no_longer_fits_is_refused_after_one_that_did():
+    layer, x = layer_and_input()
+    with pytest.raises(ValueError, match="input has 3 channels"):
+        layer(x[:, :3])
+    assert np.array_equal(layer(x), pyconv.conv2d(x, layer.weight, layer.bias, padding=1))
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [("stride", 2), ("padding", "valid"), ("dilation", 2), ("activation", "relu"), ("bias", None),
+     ("padding_mode", "reflect"), ("weight", np.ones((6, 4, 3, 3), np.float32))],
+)  # fmt: skip
+def test_what_is_assigned_holds_from_the_next_call_on(name, value):
+    layer, x = layer_and_input()
+    setattr(layer, name, value)
+    assert covered(layer, x) is None
+    names = ("weight", "bias", "stride", "padding", "dilation", "padding_mode", "activation")
+    expected = pyconv.conv2d(x, **{name: getattr(layer, name) for name in names})
+    assert np.array_equal(layer(x), expected)
+
+
+def test_an_argument_that_can_change_in_place_is_read_at_every_call():
+    padding = [1, 1]
+    layer = pyconv.nn.Conv2d(4, 6, 3, rng=0)
+    layer.padding = padding
+    x = np.ones((2, 4, 9, 9), np.float32)
+    assert layer(x).shape == (2, 6, 9, 9)
+    padding[0] = 0
+    assert layer(x).shape == (2, 6, 7, 9)
+
+
+def test_options_and_threads_hold_for_a_call_like_the_last_one():
+    layer, x = layer_and_input()
+    with pyconv.options(algorithm="naive"):
+        assert layer._cache.again(x, None, compiled()) is None
+    before = pyconv.get_num_threads()
+    try:
+        pyconv.set_num_threads(before + 1)
+        assert covered(layer, x) is None
+    finally:
+        pyconv.set_num_threads(before)
+
+
+def test_out_of_a_call_like_the_last_one_is_checked():
+    layer, x = layer_and_input()
+    expected = layer(x)
+    read_only = np.empty_like(expected)
+    read_only.flags.writeable = False
+    with pytest.raises(ValueError, match="writeable"):
+        layer(x, out=read_only)
+    with pytest.raises(ValueError, match="shape of the result"):
+        layer(x, out=np.empty((2, 6, 9, 8), np.float32))
+    with pytest.raises(TypeError, match="dtype"):
+        layer(x, out=np.empty(expected.shape))
+    memory = np.zeros((2 * 6 * 81,), np.float32)
+    memory[: x.size] = x.ravel()
+    overlapping, out = memory[: x.size].reshape(x.shape), memory.reshape(expected.shape)
+    assert covered(layer, overlapping, out) is None
+    assert np.array_equal(layer(overlapping, out=out), expected)
 
 
 def test_parameters_are_read_only_and_shapes_are_checked():

@@ -2,9 +2,13 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "bindings/args.h"
 #include "bindings/arrays.h"
 #include "bindings/bind.h"
+#include "bindings/layer_cache.h"
 #include "engine/conv.h"
 #include "problem/window.h"
 
@@ -16,6 +20,12 @@ struct ConvArgs {
   int rank;
   py::handle input, weight, bias, stride, padding, dilation, groups, padding_mode, activation, residual,
       data_format;
+
+  // Of a layer: what is no array stays what it was until the layer is told otherwise.
+  bool are_frozen() const {
+    const py::handle settings[] = {stride, padding, dilation, groups, padding_mode, activation, data_format};
+    return std::all_of(std::begin(settings), std::end(settings), is_frozen);
+  }
 };
 
 // Arrays the fast path cannot read: pyconv/_arrays.py converts them and calls again.
@@ -162,8 +172,7 @@ const ConvAlgorithm& select(const ConvProblem& problem, const std::string& algor
 py::object conv(int rank, py::handle input, py::handle weight, py::handle bias, py::handle stride,
                 py::handle padding, py::handle dilation, py::handle groups, py::handle padding_mode,
                 py::handle activation, py::handle residual, py::handle data_format,
-                const std::string& algorithm, py::handle out, py::handle options_handle,
-                PackedWeights* cache) {
+                const std::string& algorithm, py::handle out, py::handle options_handle, LayerCache* cache) {
   const ConvArgs args{rank,     input,  weight,       bias,       stride,   padding,
                       dilation, groups, padding_mode, activation, residual, data_format};
   if (needs_conversion(args, out)) return py::reinterpret_borrow<py::object>(Py_NotImplemented);
@@ -185,8 +194,11 @@ py::object conv(int rank, py::handle input, py::handle weight, py::handle bias, 
                               out_view.data};
   {
     const py::gil_scoped_release release;
-    run_conv(plan, operands, cache);
+    run_conv(plan, operands, cache == nullptr ? nullptr : &cache->weights);
   }
+  if (cache != nullptr && out.is_none() && residual.is_none() && args.are_frozen())
+    cache->remember(
+        std::make_shared<CheckedCall>(plan, options_handle, input, weight, unit_bias, target.result));
   if (out.is_none() || target.result.is(out)) return target.result;
   out[py::ellipsis()] = target.result;
   return py::reinterpret_borrow<py::object>(out);
@@ -301,13 +313,15 @@ void register_size_rule(py::module_& m) {
 }  // namespace
 
 void register_conv(py::module_& m) {
-  py::class_<PackedWeights>(m, "PackedWeights")
+  py::class_<LayerCache>(m, "LayerCache")
       .def(py::init<>())
-      .def_property_readonly("nbytes", &PackedWeights::bytes);
+      .def("again", &LayerCache::again, py::arg("input"), py::arg("out"), py::arg("options"))
+      .def("forget", &LayerCache::forget)
+      .def_property_readonly("nbytes", [](const LayerCache& cache) { return cache.weights.bytes(); });
   m.def("conv", &conv, py::arg("rank"), py::arg("input"), py::arg("weight"), py::arg("bias"),
         py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
         py::arg("padding_mode"), py::arg("activation"), py::arg("residual"), py::arg("data_format"),
-        py::arg("algorithm"), py::arg("out"), py::arg("options"), py::arg("packed").none(true));
+        py::arg("algorithm"), py::arg("out"), py::arg("options"), py::arg("cache").none(true));
   m.def("conv_problem", &conv_problem, py::arg("rank"), py::arg("input"), py::arg("weight"), py::arg("bias"),
         py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
         py::arg("padding_mode"), py::arg("activation"), py::arg("residual"), py::arg("data_format"));

@@ -84,7 +84,7 @@ class _ConvNd(Module):
     def weight(self, value: Any) -> None:
         shape = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
         self._weight = copy_parameter(value, "weight", shape)
-        self._packed = _core.PackedWeights()
+        self._cache = _core.LayerCache()
 
     @property
     def bias(self) -> Array | None:
@@ -95,22 +95,31 @@ class _ConvNd(Module):
     def bias(self, value: Any) -> None:
         self._bias = None if value is None else copy_parameter(value, "bias", (self.out_channels,))
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if (cache := self.__dict__.get("_cache")) is not None:
+            cache.forget()  # the last call was checked with the value before
+
     def __call__(self, input: Any, *, residual: Any = None, out: Any = None) -> Any:
+        if residual is None:
+            result = self._cache.again(input, out, compiled())
+            if result is not None:
+                return result
         result = _conv(
             self._rank, input, self._weight, self._bias, self.stride, self.padding, self.dilation,
             self.groups, self.padding_mode, self.activation, residual, self.data_format, "auto", out,
-            compiled(), self._packed,
+            compiled(), self._cache,
         )  # fmt: skip
         return result if result is not NotImplemented else self._convert(input, residual, out)
 
     def _convert(self, input: Any, residual: Any, out: Any) -> Any:
         def call(a: dict[str, Any], plain_out: Any) -> Any:
             # Promoted to another dtype, the weights are no longer the packed ones.
-            packed = self._packed if a["weight"] is self._weight else None
+            cache = self._cache if a["weight"] is self._weight else None
             return _conv(
                 self._rank, a["input"], a["weight"], a["bias"], self.stride, self.padding, self.dilation,
                 self.groups, self.padding_mode, self.activation, a["residual"], self.data_format, "auto",
-                plain_out, compiled(), packed,
+                plain_out, compiled(), cache,
             )  # fmt: skip
 
         arrays = {"input": input, "weight": self._weight, "bias": self._bias, "residual": residual}
@@ -118,7 +127,7 @@ class _ConvNd(Module):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        del state["_packed"]  # packed again where it is used
+        del state["_cache"]  # packed again where it is used
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -126,7 +135,7 @@ class _ConvNd(Module):
         self._weight.flags.writeable = False
         if self._bias is not None:
             self._bias.flags.writeable = False
-        self._packed = _core.PackedWeights()
+        self._cache = _core.LayerCache()
 
     def _describe(self) -> str:
         text = (
