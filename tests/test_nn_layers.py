@@ -148,7 +148,7 @@ def test_an_input_that_no_longer_fits_is_refused_after_one_that_did():
 
 
 @pytest.mark.parametrize(
-    "name, value",
+    ("name", "value"),
     [("stride", 2), ("padding", "valid"), ("dilation", 2), ("activation", "relu"), ("bias", None),
      ("padding_mode", "reflect"), ("weight", np.ones((6, 4, 3, 3), np.float32))],
 )  # fmt: skip
