@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from pool_cases import CASES, ISAS, LAYOUTS, THREADS, PoolCase, in_layout, replace, same_bits
 
+import pyconv
+
 # Large enough to be cut into chunks by planes, by rows and by columns.
 CHUNKED = [
     PoolCase("avg", 24, (56, 57), 3, stride=2, padding=1, batch=1),
@@ -49,3 +51,31 @@ def test_batch_and_position_in_the_batch(case):
         mixed = batch.copy()
         mixed[position] = one[0]
         assert same_bits(case.run(mixed)[position], alone[0]), position
+
+
+def any_floats(dtype, count):
+    """Bit patterns: every exponent, many subnormal numbers, infinities and NaN; no -0, which no sum is."""
+    integer = np.dtype(f"u{np.dtype(dtype).itemsize}")
+    rng = np.random.default_rng(3)
+    bits = rng.integers(0, np.iinfo(integer).max, count, dtype=integer, endpoint=True)
+    values = bits.view(dtype)
+    mantissa = np.finfo(dtype).nmant
+    values[::5] = rng.integers(0, 1 << (mantissa + 1), values[::5].shape).astype(integer).view(dtype)
+    values[1::9] = np.inf
+    return values + dtype(0)
+
+
+@pytest.mark.parametrize("taps", [3, 6, 7, 8, 9, 10, 49, 81, 1023])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
+def test_an_average_is_the_quotient_rounded_once(taps, dtype):
+    windows, channels = 60, 64
+    sums = any_floats(dtype, windows * channels).reshape(channels, windows)
+    x = np.zeros((1, channels, windows, taps), dtype)
+    x[0, :, :, 0] = sums
+    x = x.reshape(1, channels, windows * taps)
+    for isa in ISAS:
+        for layout in LAYOUTS:
+            with pyconv.options(isa=isa):
+                got = pyconv.avg_pool1d(in_layout(x, layout), taps)
+            assert same_bits(got[0], sums / dtype(taps)), (isa, layout)

@@ -12,36 +12,42 @@ namespace {
 // 424 with it (2 KB 602, 8 KB 442); before pixels were met in order 804 (torch 434).
 constexpr Index kPixelAhead = 4096;
 
-// Vectors of channels. Where fewer are left than a block takes, its last ones start earlier instead of being
-// masked (the same bits are stored twice); only fewer channels than lanes need the mask.
+// Neighbouring vectors of channels; kPartial: fewer channels than lanes.
 template <class T, int kVectors, bool kPartial, bool kAsks = true>
 struct ChannelBlock {
   static constexpr int kCount = kVectors;
-  Index offset[kVectors];
-  Index partial;
+  Index first, partial;
 
-  PYCONV_INLINE ChannelBlock Of(Index begin, Index end) {
-    ChannelBlock b{};
-    for (int v = 0; v < kVectors; ++v)
-      b.offset[v] = kPartial ? begin : Smaller(begin + v * kLanes<T>, end - kLanes<T>);
-    b.partial = end - begin;
-    return b;
-  }
   V<T> Load(const T* p, int v) const {
-    if constexpr (kAsks)
-      __builtin_prefetch(p + offset[v] + kPixelAhead / static_cast<Index>(sizeof(T)), 0, 2);
+    p += first + v * kLanes<T>;
+    if constexpr (kAsks) __builtin_prefetch(p + kPixelAhead / static_cast<Index>(sizeof(T)), 0, 2);
     if constexpr (kPartial)
-      return LoadN(p + offset[v], partial);
+      return LoadN(p, partial);
     else
-      return LoadU(p + offset[v]);
+      return LoadU(p);
   }
   void Store(V<T> x, T* p, int v) const {
+    p += first + v * kLanes<T>;
     if constexpr (kPartial)
-      StoreN(x, p + offset[v], partial);
+      StoreN(x, p, partial);
     else
-      StoreU<T>(x, p + offset[v]);
+      StoreU<T>(x, p);
   }
 };
+
+// f(block) for blocks of up to kVectors vectors that cover channels [channel, end). Where fewer are left than
+// a block takes, it starts earlier, but not before `begin`: the same bits are stored twice.
+template <class T, int kVectors, bool kAsks = true, class F>
+PYCONV_INLINE void EachBlock(Index begin, Index channel, Index end, const F& f) {
+  constexpr Index kWhole = kVectors * kLanes<T>;
+  constexpr Index kLeast =
+      kVectors > 1 ? kWhole / 2 : 0;  // channels left that a narrower block would not take
+  if (end - begin >= kWhole)
+    for (; end - channel > kLeast; channel += kWhole)
+      f(ChannelBlock<T, kVectors, false, kAsks>{Smaller(channel, end - kWhole), kLanes<T>});
+  if constexpr (kVectors > 1)
+    if (channel < end) EachBlock<T, kVectors / 2, kAsks>(begin, channel, end, f);
+}
 
 template <class T, int kVectors>
 struct PixelColumn {
@@ -86,18 +92,22 @@ PYCONV_INLINE bool IsPowerOfTwo(double divisor) {
   return whole > 0 && (whole & (whole - 1)) == 0 && static_cast<double>(whole) == divisor;
 }
 
+// f(v) for every vector of the block is stored.
+template <class T, class Block, class F>
+PYCONV_INLINE void StoreEach(const Block& block, T* out, const F& f) {
+#pragma GCC unroll 8
+  for (int v = 0; v < Block::kCount; ++v) block.Store(f(v), out, v);
+}
+
 template <class Op, class T, class Block>
 PYCONV_INLINE void StorePixel(const PixelColumn<T, Block::kCount>& acc, const Block& block, T divisor,
                               T* out) {
-  constexpr int kVectors = Block::kCount;
-  if (!Op::kDivides || IsPowerOfTwo(divisor)) {  // divisions take a third of avg 2x2 stride 2, 256@28
-    const V<T> reciprocal = Set(T(1) / divisor);
-#pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) block.Store(Op::kDivides ? acc.v[v] * reciprocal : acc.v[v], out, v);
-    return;
-  }
-#pragma GCC unroll 8
-  for (int v = 0; v < kVectors; ++v) block.Store(acc.v[v] / Set(divisor), out, v);
+  if (!Op::kDivides) return StoreEach<T>(block, out, [&](int v) { return acc.v[v]; });
+  const V<T> reciprocal = Set(T(1) / divisor);
+  if (IsPowerOfTwo(divisor)) return StoreEach<T>(block, out, [&](int v) { return acc.v[v] * reciprocal; });
+  if (divisor > 0 && divisor < T(1 << 22))
+    return StoreEach<T>(block, out, [&](int v) { return Quotient<T>(acc.v[v], Set(divisor), reciprocal); });
+  StoreEach<T>(block, out, [&](int v) { return acc.v[v] / Set(divisor); });
 }
 
 template <class Op, class T, int kVectors>
@@ -180,8 +190,8 @@ ColumnRange InnerColumns(const PoolArgs<T>& a) {
 
 // One output row of one block of channels, windows of three columns.
 template <class Op, class T, class Block>
-void PixelsOfThreeRow(const PoolArgs<T>& a, const PixelRow<T>& r, const Block& block) {
-  const ColumnRange inner = InnerColumns(a);
+void PixelsOfThreeRow(const PoolArgs<T>& a, const PixelRow<T>& r, const Block& block,
+                      const ColumnRange& inner) {
   PixelsAny<Op>(a, r, block, a.col_begin, inner.begin);
   if (a.stride[kW] == 1)
     PixelsOfThree<Op, T, 1>(a, r, block, inner.begin, inner.end);
@@ -193,17 +203,8 @@ void PixelsOfThreeRow(const PoolArgs<T>& a, const PixelRow<T>& r, const Block& b
 // Wide blocks of channels: rows of a window lie far apart, and each visit costs a page walk.
 template <class Op, class T>
 void PixelBlocks(const PoolArgs<T>& a, const PixelRow<T>& r, Index begin, Index end) {
-  constexpr Index kL = kLanes<T>;
-  const Index last = a.channel_end;
-  Index channel = a.channel_begin;
-  for (; last - channel > 4 * kL; channel += 8 * kL)
-    PixelsAny<Op>(a, r, ChannelBlock<T, 8, false>::Of(channel, Smaller(channel + 8 * kL, last)), begin, end);
-  if (last - channel > 2 * kL)
-    PixelsAny<Op>(a, r, ChannelBlock<T, 4, false>::Of(channel, last), begin, end);
-  else if (last - channel > kL)
-    PixelsAny<Op>(a, r, ChannelBlock<T, 2, false>::Of(channel, last), begin, end);
-  else if (channel < last)
-    PixelsAny<Op>(a, r, ChannelBlock<T, 1, false>::Of(last - kL, last), begin, end);
+  EachBlock<T, 8>(a.channel_begin, a.channel_begin, a.channel_end,
+                  [&](const auto& block) { PixelsAny<Op>(a, r, block, begin, end); });
 }
 
 // A window that is read as its rows lie in memory: column by column, of each all channels, into a buffer
@@ -247,45 +248,30 @@ PYCONV_INLINE void StoreColumns(const Block& block, const T* sum, Index step, In
 // Output `o` of a row that is not empty.
 template <class Op, class T>
 void PixelByColumns(const PoolArgs<T>& a, const PixelRow<T>& r, Index o, WindowColumns<T>* columns) {
-  using Wide = ChannelBlock<T, 4, false, false>;  // what is read in order needs no asking
-  using Narrow = ChannelBlock<T, 1, false, false>;
-  constexpr Index kL = kLanes<T>;
   const TapRange taps = ValidTaps(a, kW, o);
   const Index begin = a.channel_begin, end = a.channel_end, step = end - begin;
-  const Index wide_end = begin + step / (4 * kL) * 4 * kL;
   const Index first = WindowStart(a, kW, o) + taps.first * a.dilation[kW];
   const T* p = r.rows.first + first * a.in_stride.spatial[kW];
   T* const sums = columns->sum - begin;
-  for (Index j = 0; j < taps.count; ++j, p += a.dilation[kW] * a.in_stride.spatial[kW]) {
-    for (Index c = begin; c < wide_end; c += 4 * kL)
-      SumColumn<Op>(r.rows, Wide::Of(c, end), p, sums + j * step);
-    for (Index c = wide_end; c < end; c += kL) SumColumn<Op>(r.rows, Narrow::Of(c, end), p, sums + j * step);
-  }
+  const auto each_block = [&](const auto& f) {
+    EachBlock<T, 4, false>(begin, begin, end, f);
+  };  // in order: unasked
+  for (Index j = 0; j < taps.count; ++j, p += a.dilation[kW] * a.in_stride.spatial[kW])
+    each_block([&](const auto& block) { SumColumn<Op>(r.rows, block, p, sums + j * step); });
   const T divisor = r.divisor * (Op::kDivides ? ColumnDivisor(a, o) : T(1));
   T* const out = r.out + o * a.out_stride.spatial[kW];
-  for (Index c = begin; c < wide_end; c += 4 * kL)
-    StoreColumns<Op>(Wide::Of(c, end), sums, step, taps.count, divisor, out);
-  for (Index c = wide_end; c < end; c += kL)
-    StoreColumns<Op>(Narrow::Of(c, end), sums, step, taps.count, divisor, out);
+  each_block([&](const auto& block) { StoreColumns<Op>(block, sums, step, taps.count, divisor, out); });
 }
 
 template <class Op, class T>
 void PoolPixelRow(const PoolArgs<T>& a, const PixelRow<T>& r) {
-  constexpr Index kL = kLanes<T>;
-  const Index end = a.channel_end;
-  Index channel = a.channel_begin;
-  if (end - channel < kL) {
-    const auto block = ChannelBlock<T, 1, true>::Of(channel, end);
-    return PixelsAny<Op>(a, r, block, a.col_begin, a.col_end);
-  }
+  const Index begin = a.channel_begin, end = a.channel_end;
+  if (end - begin < kLanes<T>)
+    return PixelsAny<Op>(a, r, ChannelBlock<T, 1, true>{begin, end - begin}, a.col_begin, a.col_end);
   if (a.kernel[kW] == 3 && a.dilation[kW] == 1 && a.stride[kW] <= 2 && !r.empty) {
-    for (; end - channel > 2 * kL; channel += 4 * kL)
-      PixelsOfThreeRow<Op>(a, r, ChannelBlock<T, 4, false>::Of(channel, Smaller(channel + 4 * kL, end)));
-    if (end - channel > kL)
-      PixelsOfThreeRow<Op>(a, r, ChannelBlock<T, 2, false>::Of(channel, end));
-    else if (channel < end)
-      PixelsOfThreeRow<Op>(a, r, ChannelBlock<T, 1, false>::Of(end - kL, end));
-    return;
+    const ColumnRange inner = InnerColumns(a);
+    return EachBlock<T, 4>(begin, begin, end,
+                           [&](const auto& block) { PixelsOfThreeRow<Op>(a, r, block, inner); });
   }
   // Windows that share no column are taken one by one, so that memory is met in the order it lies in.
   const bool apart = (a.kernel[kW] - 1) * a.dilation[kW] < a.stride[kW];

@@ -8,6 +8,7 @@
 //   Zero, Set(x)            all lanes 0 / x
 //   LoadU, StoreU           unaligned; LoadN, StoreN touch the first n lanes only (LoadN zeroes the rest)
 //   a + b, a - b, a * b, a / b     IEEE, each rounded once
+//   Quotient(x, d, 1 / d)   x / d of whole 0 < d < 2^22 and of x that is no -0
 //   MulAdd(a, b, c)         a * b + c rounded once; twice on the no-FMA baseline, outside promise 1
 //   Accumulate(&sum, a, b)  sum = MulAdd(a, b, sum), for loops that fill the register file
 //   Max(a, b), Min(a, b)    a > b ? a : b and a < b ? a : b: b where either is NaN or both are equal

@@ -115,4 +115,4 @@ PYCONV_INLINE V<T> EvenElements(V<T> a, V<T> b) {
 }  // namespace avx2
 }  // namespace pyconv
 
-#include "simd/vec_nan.h"
+#include "simd/vec_generic.h"

@@ -59,6 +59,22 @@ PYCONV_INLINE void StoreN(V<double> v, double* p, Index n) {
 PYCONV_INLINE void StoreStream(V<float> v, float* p) { _mm512_stream_ps(p, v); }
 PYCONV_INLINE void StreamFence() { _mm_sfence(); }
 
+// Markstein's division: the product with the rounded reciprocal is within one unit of the quotient, and its
+// exact remainder corrects it. Where that may fail, in subnormal numbers, infinities and NaN, it is divided;
+// a division of 16 floats keeps its unit busy for 10 cycles (average 3x3 stride 2, 8x256@14: 69 us, 61 so).
+template <class T>
+PYCONV_INLINE V<T> Quotient(V<T> x, V<T> divisor, V<T> reciprocal) {
+  constexpr int kNoOrdinary = 0xb9;  // quiet NaN, +-infinity, subnormal, signalling NaN
+  const V<T> near = x * reciprocal;
+  if constexpr (sizeof(T) == 4) {
+    if (_mm512_fpclass_ps_mask(near, kNoOrdinary) != 0) return x / divisor;
+    return MulAdd(_mm512_fnmadd_ps(near, divisor, x), reciprocal, near);
+  } else {
+    if (_mm512_fpclass_pd_mask(near, kNoOrdinary) != 0) return x / divisor;
+    return MulAdd(_mm512_fnmadd_pd(near, divisor, x), reciprocal, near);
+  }
+}
+
 // A compare into a mask and a merging max: two instructions where generic masks take five.
 template <class T>
 PYCONV_INLINE V<T> MaxNan(V<T> acc, V<T> x) {

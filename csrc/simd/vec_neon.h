@@ -65,4 +65,4 @@ PYCONV_INLINE void StreamFence() {}
 }  // namespace pyconv
 
 #include "simd/vec_interleave.h"
-#include "simd/vec_nan.h"
+#include "simd/vec_generic.h"

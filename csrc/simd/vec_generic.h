@@ -1,4 +1,4 @@
-// Maxima that let NaN through, from compares and selects; AVX-512 has its own over mask registers.
+// What AVX-512 has its own, faster forms of.
 #pragma once
 
 #include "simd/vec_types.h"
@@ -17,6 +17,11 @@ PYCONV_INLINE void ArgMaxNan(V<T>& best, Mask<T>& best_at, V<T> x, Mask<T> at) {
   const Mask<T> take = (x > best) | (x != x);
   best = take ? x : best;
   best_at = take ? at : best_at;
+}
+
+template <class T>
+PYCONV_INLINE V<T> Quotient(V<T> x, V<T> divisor, V<T> /*reciprocal*/) {
+  return x / divisor;
 }
 
 }  // namespace
