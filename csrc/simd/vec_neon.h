@@ -64,5 +64,5 @@ PYCONV_INLINE void StreamFence() {}
 }  // namespace neon
 }  // namespace pyconv
 
-#include "simd/vec_interleave.h"
 #include "simd/vec_generic.h"
+#include "simd/vec_interleave.h"

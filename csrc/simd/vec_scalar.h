@@ -66,5 +66,5 @@ PYCONV_INLINE void StreamFence() {}
 }  // namespace baseline
 }  // namespace pyconv
 
-#include "simd/vec_interleave.h"
 #include "simd/vec_generic.h"
+#include "simd/vec_interleave.h"
