@@ -161,6 +161,21 @@ def test_what_is_assigned_holds_from_the_next_call_on(name, value):
     assert np.array_equal(layer(x), expected)
 
 
+def test_a_call_under_way_during_an_assignment_is_not_remembered_after_it():
+    layer, x = layer_and_input()
+
+    class Assigns:
+        def __array__(self, dtype=None, copy=None):
+            layer.stride = 2
+            return x
+
+    before = layer._cache
+    layer(Assigns())
+    assert layer._cache is not before
+    assert np.array_equal(layer(x), pyconv.conv2d(x, layer.weight, layer.bias, padding=1, stride=2))
+    assert layer._cache.nbytes == before.nbytes > 0
+
+
 def test_an_argument_that_can_change_in_place_is_read_at_every_call():
     padding = [1, 1]
     layer = pyconv.nn.Conv2d(4, 6, 3, rng=0)

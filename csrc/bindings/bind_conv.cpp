@@ -194,11 +194,11 @@ py::object conv(int rank, py::handle input, py::handle weight, py::handle bias, 
                               out_view.data};
   {
     const py::gil_scoped_release release;
-    run_conv(plan, operands, cache == nullptr ? nullptr : &cache->weights);
+    run_conv(plan, operands, cache == nullptr ? nullptr : &cache->weights());
   }
   if (cache != nullptr && out.is_none() && residual.is_none() && args.are_frozen())
-    cache->remember(
-        std::make_shared<CheckedCall>(plan, options_handle, input, weight, unit_bias, target.result));
+    cache->remember(std::make_shared<CheckedCall>(plan, request.threads, options_handle, input, weight,
+                                                  unit_bias, target.result));
   if (out.is_none() || target.result.is(out)) return target.result;
   out[py::ellipsis()] = target.result;
   return py::reinterpret_borrow<py::object>(out);
@@ -316,8 +316,8 @@ void register_conv(py::module_& m) {
   py::class_<LayerCache>(m, "LayerCache")
       .def(py::init<>())
       .def("again", &LayerCache::again, py::arg("input"), py::arg("out"), py::arg("options"))
-      .def("forget", &LayerCache::forget)
-      .def_property_readonly("nbytes", [](const LayerCache& cache) { return cache.weights.bytes(); });
+      .def("renewed", &LayerCache::renewed)
+      .def_property_readonly("nbytes", [](const LayerCache& cache) { return cache.weights().bytes(); });
   m.def("conv", &conv, py::arg("rank"), py::arg("input"), py::arg("weight"), py::arg("bias"),
         py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
         py::arg("padding_mode"), py::arg("activation"), py::arg("residual"), py::arg("data_format"),

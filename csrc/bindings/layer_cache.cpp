@@ -24,11 +24,11 @@ bool CheckedCall::Layout::is_that_of(py::handle object) const {
          std::equal(strides, strides + ndim, proxy(object)->strides);
 }
 
-CheckedCall::CheckedCall(const ConvPlan& plan, py::handle options, py::handle input, py::handle weight,
-                         py::object bias, py::handle result)
+CheckedCall::CheckedCall(const ConvPlan& plan, int threads, py::handle options, py::handle input,
+                         py::handle weight, py::object bias, py::handle result)
     : plan_(plan),
       options_(py::reinterpret_borrow<py::object>(options)),
-      threads_(options_or_default(options).threads()),
+      threads_(threads),
       input_(input),
       result_(result),
       weight_(py::reinterpret_borrow<py::object>(weight)),
@@ -69,9 +69,15 @@ py::object CheckedCall::allocate() const {
   return py::reinterpret_steal<py::object>(array);
 }
 
-py::object LayerCache::again(py::handle input, py::handle out, py::handle options) {
-  const std::shared_ptr<const CheckedCall> call = last_;  // others may forget it while this one runs
-  return call && call->covers(input, out, options) ? call->run(input, out, &weights) : py::none();
+LayerCache LayerCache::renewed() const {
+  LayerCache cache = *this;
+  cache.last_.reset();
+  return cache;
+}
+
+py::object LayerCache::again(py::handle input, py::handle out, py::handle options) const {
+  const std::shared_ptr<const CheckedCall> call = last_;  // others may replace it while this one runs
+  return call && call->covers(input, out, options) ? call->run(input, out, weights_.get()) : py::none();
 }
 
 bool is_frozen(py::handle argument) {

@@ -97,32 +97,35 @@ class _ConvNd(Module):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        if (cache := self.__dict__.get("_cache")) is not None:
-            cache.forget()  # the last call was checked with the value before
+        cache = self.__dict__.get("_cache")
+        if name != "_cache" and cache is not None:
+            self._cache = cache.renewed()  # its last call was checked with the value before
 
     def __call__(self, input: Any, *, residual: Any = None, out: Any = None) -> Any:
+        cache = self._cache  # before the arguments: another thread may be assigning one
         if residual is None:
-            result = self._cache.again(input, out, compiled())
+            result = cache.again(input, out, compiled())
             if result is not None:
                 return result
         result = _conv(
             self._rank, input, self._weight, self._bias, self.stride, self.padding, self.dilation,
             self.groups, self.padding_mode, self.activation, residual, self.data_format, "auto", out,
-            compiled(), self._cache,
+            compiled(), cache,
         )  # fmt: skip
-        return result if result is not NotImplemented else self._convert(input, residual, out)
+        return result if result is not NotImplemented else self._convert(input, residual, out, cache)
 
-    def _convert(self, input: Any, residual: Any, out: Any) -> Any:
+    def _convert(self, input: Any, residual: Any, out: Any, cache: _core.LayerCache) -> Any:
+        weight = self._weight
+
         def call(a: dict[str, Any], plain_out: Any) -> Any:
             # Promoted to another dtype, the weights are no longer the packed ones.
-            cache = self._cache if a["weight"] is self._weight else None
             return _conv(
                 self._rank, a["input"], a["weight"], a["bias"], self.stride, self.padding, self.dilation,
                 self.groups, self.padding_mode, self.activation, a["residual"], self.data_format, "auto",
-                plain_out, compiled(), cache,
+                plain_out, compiled(), cache if a["weight"] is weight else None,
             )  # fmt: skip
 
-        arrays = {"input": input, "weight": self._weight, "bias": self._bias, "residual": residual}
+        arrays = {"input": input, "weight": weight, "bias": self._bias, "residual": residual}
         return convert_and_call(call, arrays, out)
 
     def __getstate__(self) -> dict[str, Any]:
