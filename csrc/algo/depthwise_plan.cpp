@@ -68,6 +68,16 @@ void choose_tile(const ConvProblem& p, Index lanes, Index register_cols, Blockin
   if (b->rows == p.out[kH]) widen();
 }
 
+// Depths that read the same planes share their copy, at most so many, while it takes a part of L2.
+void choose_depths(const ConvProblem& p, Index lanes, Index most, Blocking* b) {
+  const Index extent = window_extent(p.kernel[kD], p.dilation[kD]);
+  if (extent <= p.stride[kD]) return;
+  const double plane = window_bytes(p, b->kind, b->rows, b->cols, lanes) / static_cast<double>(p.kernel[kD]);
+  const auto planes = static_cast<Index>(static_cast<double>(kL2Bytes) / 4 / plane);
+  const Index depths = min_of((planes - extent) / p.stride[kD] + 1, min_of(most, p.out[kD]));
+  b->depths = EvenSplit(p.out[kD], max_of(depths, 1)).size(0);
+}
+
 // In place: whole rows of all channels, as many as leave what they read in a part of L2 (of a volume,
 // planes); narrower only where the rows that one line reads do not fit there, or threads would go without.
 void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols, int threads, bool copied,
@@ -139,6 +149,9 @@ bool shares_cache_sets(const Request& r) {
          output_phases(p, kH) == 1;
 }
 
+// Where windows are copied: so that threads end together.
+constexpr Index kWindowsPerThread = 16;
+
 template <class T>
 ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
   ConvPlan plan(algorithm, simplified(request));
@@ -166,6 +179,9 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
     const double strips = plan.request.in.channel == 1 ? static_cast<double>(kWindowBytes) / window : 1;
     b.pitch = channels ? min_of(strip * max_of(1, static_cast<Index>(strips)), round_up(p.out_ch, strip)) : 1;
     b.oc_per_chunk = channels ? min_of(b.pitch, p.out_ch) : 1;
+    const Index single = depthwise_tile_count(plan, depthwise_grid(plan));
+    const Index most = request.threads > 1 ? single / (kWindowsPerThread * request.threads) : p.out[kD];
+    choose_depths(p, channels ? b.pitch : lanes, most, &b);
     plan.scratch_per_thread = static_cast<std::size_t>(depthwise_window(plan).elements()) * sizeof(T);
   }
   const bool used_as_they_are = taps_are_contiguous(plan.request.weight, p) &&
@@ -179,7 +195,7 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
   const Index threads = request.threads, tiles = depthwise_tile_count(plan, depthwise_grid(plan));
   const Index rows_in_place =
       threads > 1 ? 4 * threads : 1;  // few: what follows in a chunk is asked for ahead
-  plan.chunks = min_of(tiles, b.in_place ? rows_in_place : 16 * threads);
+  plan.chunks = min_of(tiles, b.in_place ? rows_in_place : kWindowsPerThread * threads);
   return plan;
 }
 

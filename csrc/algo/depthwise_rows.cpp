@@ -122,8 +122,8 @@ class DepthwiseRows {
             const Index end = tiles * (chunk + 1) / plan_.chunks;
             DepthwiseTile tile = decode_tile(plan_, grid_, number);
             while (number < end) {
+              const Index after_depths = p_.kernel[kD] > 1 ? number + p_.out[kD] - tile.od : end;
               // What another thread will do is not asked for: it would take the lines from that thread.
-              const Index after_depths = number + p_.out[kD] - tile.od;
               const bool goes_on = ++number < end;
               const DepthwiseTile next = goes_on ? decode_tile(plan_, grid_, number) : tile;
               const DepthwiseTile below = after_depths < end ? decode_tile(plan_, grid_, after_depths) : tile;
@@ -264,9 +264,9 @@ class DepthwiseRows {
   }
 
   // For the rows of the tile after this one, and for the rows that it is the first to read: below what this
-  // one reads, on into the next image, at the next depth, or in another strip of channels. Asking for the
-  // output too, or every store waits for the line it goes to: from memory 3x3 64@112 takes 540 us instead of
-  // 774, 144@56 258 instead of 420.
+  // one reads, on into the next image, at the next depth, in the first planes of the tile `below` all depths
+  // of this one, or in another strip of channels. Asking for the output too, or every store waits for the
+  // line it goes to: from memory 3x3 64@112 takes 540 us instead of 774, 144@56 258 instead of 420.
   void ask_ahead(const DepthwiseTile& t, const DepthwiseTile& next, const DepthwiseTile& below,
                  ChannelVectorArgs<T>* args) const {
     constexpr Index kDenseStride = 4;  // beyond it most of a line's pixels are not read at all

@@ -84,6 +84,9 @@ class DepthwiseRun {
     }
   }
 
+  Index window_planes(const DepthwiseTile& t) const {
+    return window_.planes - (plan_.blocking.depths - t.depths) * p_.stride[kD];
+  }
   Index window_rows(const DepthwiseTile& t) const {
     return window_.rows - (plan_.blocking.rows - t.lines) * p_.stride[kH];
   }
@@ -91,10 +94,11 @@ class DepthwiseRun {
   void copy_channel_window(const DepthwiseTile& t, T* window) const {
     const InputImage<T> image{image_channel(t, t.channel0), &p_, plan_.request.in};
     const Spatial first = origin(t);
-    for (Index kd = 0; kd < window_.planes; ++kd)
+    for (Index plane = 0; plane < window_planes(t); ++plane)
       for (Index r = 0; r < window_rows(t); ++r)
-        copy_row(image, t, image.row(first[kD] + kd * p_.dilation[kD], first[kH] + r * window_.row_step),
-                 first[kW], window + kd * window_.plane + r * window_.row);
+        copy_row(image, t,
+                 image.row(first[kD] + plane * window_.plane_step, first[kH] + r * window_.row_step),
+                 first[kW], window + plane * window_.plane + r * window_.row);
   }
 
   void copy_pixel_window(const DepthwiseTile& t, T* window, bool borders_hold) const {
@@ -108,22 +112,22 @@ class DepthwiseRun {
                      0,
                      p_.stride[kW],
                      window_.cols - (plan_.blocking.cols - t.pixels)};
-    for (Index kd = 0; kd < window_.planes; ++kd)
+    for (Index plane = 0; plane < window_planes(t); ++plane)
       for (Index i = 0; i < stretches; ++i) {
-        block.d = first[kD] + kd * p_.dilation[kD];
+        block.d = first[kD] + plane * window_.plane_step;
         block.first_w = first[kW] + window_.phases[static_cast<std::size_t>(i)];
-        read_plane(image, gather_, block, window + kd * window_.plane + i * (window_.row / stretches),
+        read_plane(image, gather_, block, window + plane * window_.plane + i * (window_.row / stretches),
                    window_.row, borders_hold);
       }
   }
 
   const T* bias(const DepthwiseTile& t) const { return bias_ ? bias_ + t.channel0 : nullptr; }
 
-  // Element (channel0, od, oh0, ow0 + done) of the output.
-  Index output_offset(const DepthwiseTile& t, Index done) const {
+  // Element (channel0, od + depth, oh0, ow0 + done) of the output.
+  Index output_offset(const DepthwiseTile& t, Index depth, Index done) const {
     const ActivationStrides& out = plan_.request.out;
-    return t.image * out.batch + t.channel0 * out.channel + t.od * out.spatial[kD] + t.oh0 * out.spatial[kH] +
-           (t.ow0 + done) * out.spatial[kW];
+    return t.image * out.batch + t.channel0 * out.channel + (t.od + depth) * out.spatial[kD] +
+           t.oh0 * out.spatial[kH] + (t.ow0 + done) * out.spatial[kW];
   }
   TileOutput<T> output(const DepthwiseTile& t, Index m_stride, Index n_stride) const {
     return {nullptr,
@@ -136,8 +140,8 @@ class DepthwiseRun {
             static_cast<T>(p_.epilogue.hi),
             p_.epilogue.activation != Activation::kNone};
   }
-  void place(const DepthwiseTile& t, Index done, TileOutput<T>* o) const {
-    const Index at = output_offset(t, done);
+  void place(const DepthwiseTile& t, Index depth, Index done, TileOutput<T>* o) const {
+    const Index at = output_offset(t, depth, done);
     o->out = out_ + at;
     o->residual = residual_ ? residual_ + at : nullptr;
   }
@@ -156,8 +160,7 @@ class DepthwiseRun {
     args.end_column = window_.cols;
     args.lines = t.lines;
     args.out_line_step = out.spatial[kH];
-    args.input = window;
-    args.d_tap = window_.plane;
+    args.d_tap = window_.plane * (p_.dilation[kD] / window_.plane_step);
     args.h_tap = window_.row * (p_.dilation[kH] / window_.row_step);
     args.w_tap = window_.pixel * p_.dilation[kW];
     args.line_step = p_.stride[kH] * window_.row;
@@ -165,12 +168,15 @@ class DepthwiseRun {
     args.group = p_.in_ch_per_group();
     args.weights_j = channel_taps_pitch(p_, lanes_);
     const EvenSplit split(t.pixels, kernels_.most_pixels(args.group));
-    for (Index i = 0, done = 0; i < split.pieces; done += split.size(i++)) {
-      place(t, done, &args);
-      args.pixels = split.size(i);
-      const ChannelVectorFn<T> kernel = kernels_.vector(args.group, args.pixels);
-      for (Index n = 0; n < t.channels; n += lanes_) kernel(args, n);
-      args.input += split.size(i) * args.pixel_step;
+    for (Index depth = 0; depth < t.depths; ++depth) {
+      args.input = window + depth * p_.stride[kD] * window_.plane;
+      for (Index i = 0, done = 0; i < split.pieces; done += split.size(i++)) {
+        place(t, depth, done, &args);
+        args.pixels = split.size(i);
+        const ChannelVectorFn<T> kernel = kernels_.vector(args.group, args.pixels);
+        for (Index n = 0; n < t.channels; n += lanes_) kernel(args, n);
+        args.input += split.size(i) * args.pixel_step;
+      }
     }
   }
 
@@ -183,7 +189,7 @@ class DepthwiseRun {
     copy_pixel_window(t, window, place_of_tile == scratch->place);
     scratch->place = place_of_tile;
     args.kernel = p_.kernel;
-    args.d_tap = window_.plane;
+    args.d_tap = window_.plane * (p_.dilation[kD] / window_.plane_step);
     args.h_tap = window_.row * (p_.dilation[kH] / window_.row_step);
     args.w_offset = window_.w_offset.data();
     args.weights = weights_ + t.channel0 * p_.taps();
@@ -191,12 +197,13 @@ class DepthwiseRun {
     args.line_step = p_.stride[kH] * window_.row;
     args.out_line_step = out.spatial[kH];
     const EvenSplit split(ceil_div(t.pixels, lanes_), kernels_.max_vectors);
-    for (Index i = 0, done = 0; i < split.pieces; done += split.size(i++) * lanes_) {
-      place(t, done, &args);
-      args.input = window + done;
-      args.n_valid = min_of(split.size(i) * lanes_, t.pixels - done);
-      kernels_.pixel_vector[split.size(i)](args);
-    }
+    for (Index depth = 0; depth < t.depths; ++depth)
+      for (Index i = 0, done = 0; i < split.pieces; done += split.size(i++) * lanes_) {
+        place(t, depth, done, &args);
+        args.input = window + depth * p_.stride[kD] * window_.plane + done;
+        args.n_valid = min_of(split.size(i) * lanes_, t.pixels - done);
+        kernels_.pixel_vector[split.size(i)](args);
+      }
   }
 
   const ConvPlan& plan_;

@@ -3,11 +3,16 @@
 namespace pyconv {
 namespace {
 
-// A single output line needs only the rows its taps read; several share all rows between them.
-void choose_rows(const ConvProblem& p, Index lines, DepthwiseWindow* w) {
-  w->planes = p.kernel[kD];
-  w->rows =
-      lines == 1 ? p.kernel[kH] : (lines - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH]);
+// A single output line needs only the rows its taps read; several share all rows between them. So with
+// depths.
+void choose_rows(const ConvProblem& p, Index depths, Index lines, DepthwiseWindow* w) {
+  const auto copied = [&](int dim, Index outputs) {
+    return outputs == 1 ? p.kernel[dim]
+                        : (outputs - 1) * p.stride[dim] + window_extent(p.kernel[dim], p.dilation[dim]);
+  };
+  w->planes = copied(kD, depths);
+  w->plane_step = depths == 1 ? p.dilation[kD] : 1;
+  w->rows = copied(kH, lines);
   w->row_step = lines == 1 ? p.dilation[kH] : 1;
 }
 
@@ -17,9 +22,10 @@ Index take_digit(Index* number, Index base) {
   return digit;
 }
 
-DepthwiseWindow channel_window(const ConvProblem& p, Index lines, Index pixels, Index channels) {
+DepthwiseWindow channel_window(const ConvProblem& p, Index depths, Index lines, Index pixels,
+                               Index channels) {
   DepthwiseWindow w;
-  choose_rows(p, lines, &w);
+  choose_rows(p, depths, lines, &w);
   w.cols = (pixels - 1) * p.stride[kW] + window_extent(p.kernel[kW], p.dilation[kW]);
   w.pixel = channels;
   w.row = w.cols * channels;
@@ -27,9 +33,9 @@ DepthwiseWindow channel_window(const ConvProblem& p, Index lines, Index pixels, 
   return w;
 }
 
-DepthwiseWindow pixel_window(const ConvProblem& p, Index lines, Index pixels, Index lanes) {
+DepthwiseWindow pixel_window(const ConvProblem& p, Index depths, Index lines, Index pixels, Index lanes) {
   DepthwiseWindow w;
-  choose_rows(p, lines, &w);
+  choose_rows(p, depths, lines, &w);
   const Index reach = (p.kernel[kW] - 1) * p.dilation[kW] / p.stride[kW];
   w.cols = pixels + reach;
   const Index stretch = round_up(round_up(pixels, lanes) + reach, lanes);
@@ -57,8 +63,8 @@ Index lanes_of(const ConvPlan& plan) {
 DepthwiseWindow depthwise_window(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const Blocking& b = plan.blocking;
-  return by_channel(plan) ? channel_window(p, b.rows, b.cols, b.pitch)
-                          : pixel_window(p, b.rows, b.cols, lanes_of(plan));
+  return by_channel(plan) ? channel_window(p, b.depths, b.rows, b.cols, b.pitch)
+                          : pixel_window(p, b.depths, b.rows, b.cols, lanes_of(plan));
 }
 
 DepthwiseGrid depthwise_grid(const ConvPlan& plan) {
@@ -73,7 +79,7 @@ DepthwiseGrid depthwise_grid(const ConvPlan& plan) {
 
 Index depthwise_tile_count(const ConvPlan& plan, const DepthwiseGrid& g) {
   const ConvProblem& p = plan.request.problem;
-  return p.batch * p.out[kD] * g.row_bands * g.col_bands * g.strips;
+  return p.batch * ceil_div(p.out[kD], plan.blocking.depths) * g.row_bands * g.col_bands * g.strips;
 }
 
 DepthwiseTile decode_tile(const ConvPlan& plan, const DepthwiseGrid& g, Index number) {
@@ -83,11 +89,13 @@ DepthwiseTile decode_tile(const ConvPlan& plan, const DepthwiseGrid& g, Index nu
   const bool channels_inner = by_channel(plan) && !b.in_place;
   const bool depth_inner = by_channel(plan) && p.kernel[kD] > 1;
   Index strip = channels_inner ? take_digit(&number, g.strips) : 0;
-  t.od = depth_inner ? take_digit(&number, p.out[kD]) : 0;
+  const Index depth_bands = ceil_div(p.out[kD], b.depths);
+  t.od = depth_inner ? take_digit(&number, depth_bands) * b.depths : 0;
   const Index band = take_digit(&number, g.row_bands), bands_of_phase = g.row_bands / g.row_phases;
   t.ow0 = take_digit(&number, g.col_bands) * b.cols;
   if (!channels_inner) strip = take_digit(&number, g.strips);
-  if (!depth_inner) t.od = take_digit(&number, p.out[kD]);
+  if (!depth_inner) t.od = take_digit(&number, depth_bands) * b.depths;
+  t.depths = min_of(b.depths, p.out[kD] - t.od);
   t.image = number;
   t.pixels = min_of(b.cols, p.out[kW] - t.ow0);
   t.line_step = g.row_phases;

@@ -25,11 +25,12 @@ inline Index channel_taps_pitch(const ConvProblem& p, Index lanes) {
 // The padded copy of one tile's window. A row of it holds pixels of `lanes` channels, or, for pixel vectors,
 // one stretch for each phase of the stride that a tap reads, so that neighbouring outputs are neighbours.
 struct DepthwiseWindow {
-  Index planes, rows, row_step;  // input rows between two copied rows
-  Index cols;                    // copied positions of one row (of one phase)
-  Index pixel, row, plane;       // elements between neighbours
-  std::vector<Index> phases;     // first input column of each stretch
-  std::vector<Index> w_offset;   // elements to tap kw of a row
+  Index planes, rows;           // copied
+  Index plane_step, row_step;   // input planes and rows from one copied to the next
+  Index cols;                   // copied positions of one row (of one phase)
+  Index pixel, row, plane;      // elements between neighbours
+  std::vector<Index> phases;    // first input column of each stretch
+  std::vector<Index> w_offset;  // elements to tap kw of a row
 
   Index elements() const { return planes * plane; }
 };
@@ -37,10 +38,10 @@ struct DepthwiseWindow {
 // Of a plan that does not read in place.
 DepthwiseWindow depthwise_window(const ConvPlan& plan);
 
-// A block of outputs: `channels` output channels from channel0 (one, for pixel vectors), `lines` rows from
-// oh0 on, `line_step` apart.
+// A block of outputs: `channels` output channels from channel0 (one, for pixel vectors), `depths` depths from
+// od on, `lines` rows from oh0 on, `line_step` apart.
 struct DepthwiseTile {
-  Index image, channel0, channels, od;
+  Index image, channel0, channels, od, depths;
   Index oh0, lines, line_step, ow0, pixels;
 };
 

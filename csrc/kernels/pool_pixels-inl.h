@@ -40,8 +40,7 @@ struct ChannelBlock {
 template <class T, int kVectors, bool kAsks = true, class F>
 PYCONV_INLINE void EachBlock(Index begin, Index channel, Index end, const F& f) {
   constexpr Index kWhole = kVectors * kLanes<T>;
-  constexpr Index kLeast =
-      kVectors > 1 ? kWhole / 2 : 0;  // channels left that a narrower block would not take
+  constexpr Index kLeast = kVectors > 1 ? kWhole / 2 : 0;  // so many left are a narrower block's
   if (end - begin >= kWhole)
     for (; end - channel > kLeast; channel += kWhole)
       f(ChannelBlock<T, kVectors, false, kAsks>{Smaller(channel, end - kWhole), kLanes<T>});
@@ -253,9 +252,8 @@ void PixelByColumns(const PoolArgs<T>& a, const PixelRow<T>& r, Index o, WindowC
   const Index first = WindowStart(a, kW, o) + taps.first * a.dilation[kW];
   const T* p = r.rows.first + first * a.in_stride.spatial[kW];
   T* const sums = columns->sum - begin;
-  const auto each_block = [&](const auto& f) {
-    EachBlock<T, 4, false>(begin, begin, end, f);
-  };  // in order: unasked
+  // What is read in order needs no asking.
+  const auto each_block = [&](const auto& f) { EachBlock<T, 4, false>(begin, begin, end, f); };
   for (Index j = 0; j < taps.count; ++j, p += a.dilation[kW] * a.in_stride.spatial[kW])
     each_block([&](const auto& block) { SumColumn<Op>(r.rows, block, p, sums + j * step); });
   const T divisor = r.divisor * (Op::kDivides ? ColumnDivisor(a, o) : T(1));
