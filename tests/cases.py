@@ -39,7 +39,7 @@ FEW_CASES = [
     ConvCase(in_ch=5, out_ch=7, size=(4, 5, 6), kernel=(2, 3, 3), padding=1, padding_mode="replicate"),
     ConvCase(in_ch=1, out_ch=2, size=(3, 1500), kernel=(1, 1)),
     ConvCase(in_ch=24, out_ch=24, size=(9, 31), kernel=(3, 3), padding=1, groups=6, bias=True),
-    # Depths of a volume share a copy: in bands, and of a kernel whose planes are dilated, strided and reflected.
+    # Depths of a volume share a copy: in bands; planes dilated, strided and reflected.
     ConvCase(in_ch=2, out_ch=2, size=(95, 14, 20), kernel=(3, 3, 3), padding=1, stride=(1, 2, 1), groups=2),
     ConvCase(
         in_ch=19,
