@@ -24,6 +24,11 @@ inline py::dtype numpy_dtype(DType dtype) {
   return dtype == DType::kFloat32 ? py::dtype::of<float>() : py::dtype::of<double>();
 }
 
+// NumPy's number of an array's dtype.
+inline int type_number(py::handle array) {
+  return py::detail::array_descriptor_proxy(py::detail::array_proxy(array.ptr())->descr)->type_num;
+}
+
 // Text for error messages, made only when a check fails (checks sit on the path of small calls).
 struct ShapeOf {
   const py::array& array;

@@ -31,13 +31,10 @@ struct ConvArgs {
 // Arrays the fast path cannot read: pyconv/_arrays.py converts them and calls again.
 bool needs_conversion(const ConvArgs& args, py::handle out) {
   if (!is_plain(args.input) || !is_plain(args.weight)) return true;
-  const auto type_num = [](py::handle a) {
-    return py::detail::array_descriptor_proxy(py::detail::array_proxy(a.ptr())->descr)->type_num;
-  };
-  const int type = type_num(args.input);
-  if (type_num(args.weight) != type) return true;
+  const int type = type_number(args.input);
+  if (type_number(args.weight) != type) return true;
   for (py::handle optional : {args.bias, args.residual})
-    if (!optional.is_none() && (!is_plain(optional) || type_num(optional) != type)) return true;
+    if (!optional.is_none() && (!is_plain(optional) || type_number(optional) != type)) return true;
   return !out.is_none() && !is_plain(out);
 }
 
@@ -196,10 +193,11 @@ py::object conv(int rank, py::handle input, py::handle weight, py::handle bias, 
     const py::gil_scoped_release release;
     run_conv(plan, operands, cache == nullptr ? nullptr : &cache->weights());
   }
-  if (cache != nullptr && out.is_none() && residual.is_none() && args.are_frozen())
+  const bool direct = out.is_none() || target.result.is(out);
+  if (cache != nullptr && direct && residual.is_none() && args.are_frozen())
     cache->remember(std::make_shared<CheckedCall>(plan, request.threads, options_handle, input, weight,
-                                                  unit_bias, target.result));
-  if (out.is_none() || target.result.is(out)) return target.result;
+                                                  unit_bias, target.result, out.is_none()));
+  if (direct) return target.result;
   out[py::ellipsis()] = target.result;
   return py::reinterpret_borrow<py::object>(out);
 }

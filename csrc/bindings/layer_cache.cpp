@@ -7,10 +7,6 @@ namespace {
 
 const py::detail::PyArray_Proxy* proxy(py::handle array) { return py::detail::array_proxy(array.ptr()); }
 
-int type_number(py::handle array) {
-  return py::detail::array_descriptor_proxy(proxy(array)->descr)->type_num;
-}
-
 }  // namespace
 
 CheckedCall::Layout::Layout(py::handle array) : type_num(type_number(array)), ndim(proxy(array)->nd) {
@@ -25,12 +21,13 @@ bool CheckedCall::Layout::is_that_of(py::handle object) const {
 }
 
 CheckedCall::CheckedCall(const ConvPlan& plan, int threads, py::handle options, py::handle input,
-                         py::handle weight, py::object bias, py::handle result)
+                         py::handle weight, py::object bias, py::handle result, bool allocated)
     : plan_(plan),
       options_(py::reinterpret_borrow<py::object>(options)),
       threads_(threads),
       input_(input),
       result_(result),
+      allocates_(allocated),
       weight_(py::reinterpret_borrow<py::object>(weight)),
       bias_(std::move(bias)),
       dtype_(py::reinterpret_borrow<py::object>(proxy(result)->descr)) {}
@@ -38,7 +35,7 @@ CheckedCall::CheckedCall(const ConvPlan& plan, int threads, py::handle options, 
 bool CheckedCall::covers(py::handle input, py::handle out, py::handle options) const {
   if (!options.is(options_) || options_or_default(options).threads() != threads_) return false;
   if (!input_.is_that_of(input)) return false;
-  if (out.is_none()) return true;
+  if (out.is_none()) return allocates_;
   if (!result_.is_that_of(out)) return false;
   const auto array = py::reinterpret_borrow<py::array>(out);
   const auto meets = [&](py::handle other) {

@@ -13,10 +13,10 @@ namespace pyconv {
 // neither: of 1.7 us for 12 > 104 channels of one pixel, 0.9 remain.
 class CheckedCall {
  public:
-  // `threads` were asked for; `bias` has unit stride or is None; `result` is the array allocated for this
-  // call.
+  // `threads` were asked for; `bias` has unit stride or is None; `result` was allocated for this call or is
+  // the caller's `out`.
   CheckedCall(const ConvPlan& plan, int threads, py::handle options, py::handle input, py::handle weight,
-              py::object bias, py::handle result);
+              py::object bias, py::handle result, bool allocated);
 
   // Whether a call with these arguments, all others as they were, would be checked and planned alike. `out`
   // may be None.
@@ -38,6 +38,7 @@ class CheckedCall {
   const py::object options_;
   const int threads_;
   const Layout input_, result_;
+  const bool allocates_;  // an `out` of the caller's may have gaps, which a new array should not
   const py::object weight_, bias_, dtype_;
 };
 
