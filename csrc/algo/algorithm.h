@@ -75,6 +75,7 @@ struct Blocking {
   // every tile is used in one chunk only. Otherwise all weights are packed before the call.
   bool packs_tiles = false;
   bool oc_inner = true;        // for each pixel tile all output-channel tiles, or the other way round
+  bool rolls = false;          // sums of several output rows wait in registers for the next input row
   bool streams = false;        // output passes the caches by (algo/output_stream.h)
   Index rows = 1, cols = 1;    // output rows and columns of one band
   Index depths = 1;            // output depths of one band that share a copy of the input

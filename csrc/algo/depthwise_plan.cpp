@@ -82,7 +82,7 @@ void choose_depths(const ConvProblem& p, Index lanes, Index most, Blocking* b) {
 // planes); narrower only where the rows that one line reads do not fit there, or threads would go without.
 void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols, int threads, bool copied,
                           Blocking* b) {
-  constexpr Index kTilesPerThread = 16;  // four of a chunk's, so that most tiles have a successor
+  constexpr Index kTilesPerThread = 8;   // four of a chunk's, so that most tiles have a successor
   constexpr Index kCopiedPerThread = 4;  // fewer where a tile begins with a copy
   constexpr Index kLongRun = 256;        // channels of a pixel, in a row in memory
   const auto fits = [&](Index rows, std::size_t limit) {
@@ -165,7 +165,8 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
   b.in_place = channels && reads_in_place(plan.request, lanes);
   if (b.in_place) {
     const bool copied = shares_cache_sets(plan.request);
-    choose_rows_in_place(p, strip, kernels.most_pixels(group), request.threads, copied, &b);
+    choose_rows_in_place(p, strip, kernels.most_pixels(group, false), request.threads, copied, &b);
+    b.rolls = kernels.max_rolling_pixels > 0 && lines_roll(p, b.rows);
     if (copied && b.cols == p.out[kW]) {
       b.pitch = round_up(b.oc_per_chunk, lanes) + lanes;
       const Index rows =
@@ -173,7 +174,7 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
       plan.scratch_per_thread = static_cast<std::size_t>(rows * p.in[kW] * b.pitch) * sizeof(T);
     }
   } else {
-    choose_tile(p, strip, channels ? kernels.most_pixels(group) : kernels.max_vectors * lanes, &b);
+    choose_tile(p, strip, channels ? kernels.most_pixels(group, false) : kernels.max_vectors * lanes, &b);
     // Copies of channels-last pixels take several cache lines of each: pixels lie pages apart.
     const double window = window_bytes(p, b.kind, b.rows, b.cols, strip);
     const double strips = plan.request.in.channel == 1 ? static_cast<double>(kWindowBytes) / window : 1;
@@ -194,7 +195,7 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
   }
   const Index threads = request.threads, tiles = depthwise_tile_count(plan, depthwise_grid(plan));
   const Index rows_in_place =
-      threads > 1 ? 4 * threads : 1;  // few: what follows in a chunk is asked for ahead
+      threads > 1 ? 2 * threads : 1;  // few: what follows in a chunk is asked for ahead
   plan.chunks = min_of(tiles, b.in_place ? rows_in_place : kWindowsPerThread * threads);
   return plan;
 }

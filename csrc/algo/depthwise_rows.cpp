@@ -88,6 +88,7 @@ class DepthwiseRows {
         lanes_(depthwise_lanes<T>(plan)),
         input_(static_cast<const T*>(operands.input)),
         second_(second_vector()),
+        max_pixels_(kernels_.most_pixels(p_.in_ch_per_group(), plan.blocking.rolls)),
         blocks_outer_(shares_lines()),
         residual_(static_cast<const T*>(operands.residual)),
         out_(static_cast<T*>(operands.out)) {
@@ -127,7 +128,7 @@ class DepthwiseRows {
               const bool goes_on = ++number < end;
               const DepthwiseTile next = goes_on ? decode_tile(plan_, grid_, number) : tile;
               const DepthwiseTile below = after_depths < end ? decode_tile(plan_, grid_, after_depths) : tile;
-              RowCutter{p_, kernels_.most_pixels(call_.group), &pieces}.cut(tile.ow0, tile.pixels);
+              RowCutter{p_, max_pixels_, &pieces}.cut(tile.ow0, tile.pixels);
               const T* const input = plan_.blocking.pitch > 0 ? stage(tile, staged.as<T>()) : where(tile);
               cut_tile(tile, goes_on ? &next : nullptr, below, input, pieces, &blocks);
               sweep_channels(tile.channels, blocks);
@@ -171,8 +172,7 @@ class DepthwiseRows {
   // 147). Other pixels are faster one vector after the other (3x3 32@112 103 us, 135 so).
   bool shares_lines() const {
     constexpr Index kWindowBytes = 28 << 10;
-    const Index cols = (kernels_.most_pixels(p_.in_ch_per_group()) - 1) * p_.stride[kW] +
-                       window_extent(p_.kernel[kW], p_.dilation[kW]);
+    const Index cols = (max_pixels_ - 1) * p_.stride[kW] + window_extent(p_.kernel[kW], p_.dilation[kW]);
     const Index pixel = in_.spatial[kW] * static_cast<Index>(sizeof(T));
     return pixel % static_cast<Index>(kCacheLine) != 0 &&
            cols * p_.kernel[kH] * p_.kernel[kD] * pixel <= kWindowBytes;
@@ -219,6 +219,14 @@ class DepthwiseRows {
     blocks->clear();
     of_tile.line_step = t.line_step * p_.stride[kH] * in_.spatial[kH];
     of_tile.out_line_step = t.line_step * plan_.request.out.spatial[kH];
+    if (plan_.blocking.rolls) {
+      const Index first = t.oh0 * p_.stride[kH] - p_.pad_begin[kH], step = p_.dilation[kH];
+      of_tile.input += first * in_.spatial[kH];
+      of_tile.first_row = ceil_div(max_of(0, -first), step);
+      of_tile.end_row = floor_div(p_.in[kH] - 1 - first, step) + 1;
+      for (const RowPiece& piece : pieces) add_block(t, piece, of_tile, blocks);
+      return;
+    }
     DepthwiseTile lines = t;
     for (Index line = 0; line < t.lines; line += lines.lines) {
       ChannelVectorArgs<T> of_lines = of_tile;
@@ -260,7 +268,7 @@ class DepthwiseRows {
     share(&args.ahead_input, t.channels, from * stride, piece.pixels * stride, source_.spatial[kW]);
     share(&args.ahead_output, t.channels, from, piece.pixels, out.spatial[kW]);
     args.pixels = piece.pixels;
-    blocks->push_back({kernels_.vector(args.group, piece.pixels), args});
+    blocks->push_back({kernels_.vector(args.group, piece.pixels, plan_.blocking.rolls), args});
   }
 
   // For the rows of the tile after this one, and for the rows that it is the first to read: below what this
@@ -329,6 +337,7 @@ class DepthwiseRows {
   const Index lanes_;
   const T* input_;
   const Index second_;  // channel that the second vector of a tile begins at
+  const Index max_pixels_;
   const bool blocks_outer_;
   const T* residual_;
   T* out_;

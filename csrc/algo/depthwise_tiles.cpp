@@ -1,5 +1,7 @@
 #include "algo/depthwise_tiles.h"
 
+#include "kernels/depthwise_args.h"
+
 namespace pyconv {
 namespace {
 
@@ -65,6 +67,18 @@ DepthwiseWindow depthwise_window(const ConvPlan& plan) {
   const Blocking& b = plan.blocking;
   return by_channel(plan) ? channel_window(p, b.depths, b.rows, b.cols, b.pitch)
                           : pixel_window(p, b.depths, b.rows, b.cols, lanes_of(plan));
+}
+
+bool lines_roll(const ConvProblem& p, Index lines) {
+  constexpr Index kLeastLines = 3;  // fewer share less than one line's pixels do
+  const bool planes = p.kernel[kD] > 1 || p.pad_begin[kD] > 0 || p.pad_end[kD] > 0;
+  if (planes || p.in_ch_per_group() != 1 || lines < kLeastLines) return false;
+  for (const int dim : {kH, kW}) {
+    const Index dilation = p.dilation[dim], stride = p.stride[dim];
+    const bool one_outside = max_of(p.pad_begin[dim], p.pad_end[dim]) <= dilation;
+    if (p.kernel[dim] != kRollingTaps || dilation % stride != 0 || !one_outside) return false;
+  }
+  return true;
 }
 
 DepthwiseGrid depthwise_grid(const ConvPlan& plan) {

@@ -24,17 +24,26 @@ struct WindowCase {
   Index lines;
   bool bias, clamped;
   Index zero_columns;  // before and behind the columns that count, where outputs share columns
+  Index zero_rows;     // the same for the rolling kernels
+
+  bool rolls() const {
+    for (int dim : {kH, kW})
+      if (kernel[dim] != kRollingTaps || stride[dim] != dilation[dim]) return false;
+    return kernel[kD] == 1;
+  }
 };
 
 constexpr WindowCase kWindows[] = {
-    // kernel, stride, dilation, lines, bias, clamped, zero columns
-    {{{1, 1, 1}}, {{1, 1, 1}}, {{1, 1, 1}}, 2, false, false, 0},
-    {{{1, 3, 3}}, {{1, 1, 1}}, {{1, 1, 1}}, 7, true, true, 1},
-    {{{1, 5, 5}}, {{1, 2, 2}}, {{1, 1, 1}}, 3, false, true, 2},
-    {{{2, 2, 7}}, {{1, 1, 1}}, {{2, 1, 1}}, 2, true, false, 4},
-    {{{1, 1, 4}}, {{1, 1, 2}}, {{1, 1, 2}}, 2, true, false, 1},
-    {{{1, 2, 4}}, {{1, 1, 3}}, {{1, 2, 1}}, 2, true, true, 0},
-    {{{1, 2, 3}}, {{1, 1, 4}}, {{1, 1, 2}}, 1, false, false, 0},
+    // kernel, stride, dilation, lines, bias, clamped, zero columns, zero rows
+    {{{1, 1, 1}}, {{1, 1, 1}}, {{1, 1, 1}}, 2, false, false, 0, 0},
+    {{{1, 3, 3}}, {{1, 1, 1}}, {{1, 1, 1}}, 7, true, true, 1, 1},
+    {{{1, 3, 3}}, {{1, 2, 3}}, {{1, 2, 3}}, 3, false, false, 0, 0},
+    {{{1, 3, 3}}, {{1, 2, 1}}, {{1, 2, 1}}, 1, true, false, 1, 1},
+    {{{1, 5, 5}}, {{1, 2, 2}}, {{1, 1, 1}}, 3, false, true, 2, 0},
+    {{{2, 2, 7}}, {{1, 1, 1}}, {{2, 1, 1}}, 2, true, false, 4, 0},
+    {{{1, 1, 4}}, {{1, 1, 2}}, {{1, 1, 2}}, 2, true, false, 1, 0},
+    {{{1, 2, 4}}, {{1, 1, 3}}, {{1, 2, 1}}, 2, true, true, 0, 0},
+    {{{1, 2, 3}}, {{1, 1, 4}}, {{1, 1, 2}}, 1, false, false, 0, 0},
 };
 
 // Channel vectors: the input is channels-last, and whole vectors of it are readable; the last vector ends
@@ -43,9 +52,11 @@ template <class T>
 struct ChannelCase {
   const WindowCase& test;
   Index pixels, channels, group, lanes;
+  bool rolling = false;
   Index readable = std::max(lanes, channels), pixel = readable + 1;
   Index row = extent(kW, pixels) * pixel, plane = extent(kH, test.lines) * row;
   Index columns = (extent(kW, pixels) - 1) / test.dilation[kW] + 1;
+  Index rows = rolling ? test.lines + kRollingTaps - 1 : 0;
 
   Index extent(int dim, Index outputs) const {
     return (outputs - 1) * test.stride[dim] + (test.kernel[dim] - 1) * test.dilation[dim] + 1;
@@ -79,6 +90,8 @@ struct ChannelCase {
     args.out_line_step = pixels * channels;
     args.first_column = test.zero_columns;
     args.end_column = columns - test.zero_columns;
+    args.first_row = test.zero_rows;
+    args.end_row = rows - test.zero_rows;
     return args;
   }
 
@@ -91,8 +104,9 @@ struct ChannelCase {
           for (Index j = 0; j < group; ++j, weight += readable) {
             const Index h = line * test.stride[kH] + kh * test.dilation[kH];
             const Index w = p * test.stride[kW] + kw * test.dilation[kW], column = w / test.dilation[kW];
-            const bool counts =
-                test.zero_columns == 0 || (column >= args.first_column && column < args.end_column);
+            const bool row_counts = !rolling || (line + kh >= args.first_row && line + kh < args.end_row);
+            const bool counts = row_counts && (test.zero_columns == 0 ||
+                                               (column >= args.first_column && column < args.end_column));
             const T* x = args.input + kd * args.d_tap + h * row + w * pixel + c / group * group + j;
             sum = multiply_add(counts ? *x : T(0), *weight, sum, fused);
           }
@@ -109,7 +123,7 @@ std::string check_channel_vector(const KernelTable& table, const ChannelCase<T>&
   std::mt19937 rng(static_cast<unsigned>(c.pixels * 17 + c.channels));
   for (const GuardedBuffer<T>* buffer : {&input, &bias, &weights}) buffer->fill_random(rng);
   const ChannelVectorArgs<T> args = c.args(input.data(), weights.data(), bias.data(), out.data());
-  const auto kernel = depthwise_kernels<T>(*table.depthwise).vector(c.group, c.pixels);
+  const auto kernel = depthwise_kernels<T>(*table.depthwise).vector(c.group, c.pixels, c.rolling);
   for (Index n = 0; n < c.channels; n += c.lanes)
     kernel(args, std::max(Index{0}, std::min(n, c.channels - c.lanes)));
   for (Index line = 0; line < c.test.lines; ++line)
@@ -126,14 +140,16 @@ std::string check_channel_vector(const KernelTable& table, const ChannelCase<T>&
 }
 
 template <class T>
-void check_channel_vectors(const KernelTable& table, Index group, Index pixels, Index channels,
+void check_channel_vectors(const KernelTable& table, Index group, Index pixels, Index channels, bool rolling,
                            GuardAt guard) {
   const Index lanes = dense_kernels<T>(table).lanes;
   for (const WindowCase& test : kWindows) {
-    const std::string wrong = check_channel_vector<T>(table, {test, pixels, channels, group, lanes}, guard);
+    if (rolling && !test.rolls()) continue;
+    const std::string wrong =
+        check_channel_vector<T>(table, {test, pixels, channels, group, lanes, rolling}, guard);
     if (!wrong.empty())
       FAIL_CHECK(pixels << " pixels, " << channels << " channels in groups of " << group << ", case "
-                        << (&test - kWindows) << ": " << wrong);
+                        << (&test - kWindows) << (rolling ? ", rolling" : "") << ": " << wrong);
   }
 }
 
@@ -201,15 +217,17 @@ void check_depthwise(const KernelTable& table) {
   const Index lanes = dense_kernels<T>(table).lanes;
   const DepthwiseKernels<T>& kernels = depthwise_kernels<T>(*table.depthwise);
   REQUIRE(kernels.max_pixels <= kMaxDepthwisePixels);
+  REQUIRE(kernels.max_rolling_pixels <= kMostRollingPixels);
   REQUIRE(kernels.max_vectors <= kMaxDepthwiseVectors);
   for (GuardAt guard : {GuardAt::kBegin, GuardAt::kEnd}) {
-    for (Index pixels = 1; pixels <= kernels.max_pixels; ++pixels)
-      for (Index channels : {Index{1}, lanes - 1, lanes, 2 * lanes + 3})
-        check_channel_vectors<T>(table, 1, pixels, channels, guard);
+    for (bool rolling : {false, true})
+      for (Index pixels = 1; pixels <= kernels.most_pixels(1, rolling); ++pixels)
+        for (Index channels : {Index{1}, lanes - 1, lanes, 2 * lanes + 3})
+          check_channel_vectors<T>(table, 1, pixels, channels, rolling, guard);
     for (Index group : {2, 4, 8})
       for (Index pixels : {1, 2, 7, kMostGroupPixels})
         for (Index channels : {group, 2 * round_up(lanes, group) + group})
-          check_channel_vectors<T>(table, group, pixels, channels, guard);
+          check_channel_vectors<T>(table, group, pixels, channels, false, guard);
     for (int vectors = 1; vectors <= kernels.max_vectors; ++vectors)
       for (Index n_valid : {(vectors - 1) * lanes + 1, vectors * lanes})
         for (const PlaneCase& test : kPlanes) {
