@@ -75,7 +75,6 @@ struct Blocking {
   // every tile is used in one chunk only. Otherwise all weights are packed before the call.
   bool packs_tiles = false;
   bool oc_inner = true;        // for each pixel tile all output-channel tiles, or the other way round
-  bool rolls = false;          // sums of several output rows wait in registers for the next input row
   bool streams = false;        // output passes the caches by (algo/output_stream.h)
   Index rows = 1, cols = 1;    // output rows and columns of one band
   Index depths = 1;            // output depths of one band that share a copy of the input
@@ -83,6 +82,7 @@ struct Blocking {
   Index oc_per_chunk = 1;      // output channels, of each group of a chunk
   Index groups_per_chunk = 1;  // 1 or all: then for each pixel tile all groups
   Index pitch = 0;             // elements between packed pixels (or packed channel rows)
+  Index rolling_stride = 0;    // of output rows whose sums wait together in registers, 0: each row alone
 };
 
 // Threads claim equal chunks one by one; even when the busiest one has at most a ninth more than its share.

@@ -165,8 +165,8 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
   b.in_place = channels && reads_in_place(plan.request, lanes);
   if (b.in_place) {
     const bool copied = shares_cache_sets(plan.request);
-    choose_rows_in_place(p, strip, kernels.most_pixels(group, false), request.threads, copied, &b);
-    b.rolls = kernels.max_rolling_pixels > 0 && lines_roll(p, b.rows);
+    choose_rows_in_place(p, strip, kernels.most_pixels(group, 0), request.threads, copied, &b);
+    if (kernels.max_rolling_pixels > 0) b.rolling_stride = rolling_stride(p, b.rows);
     if (copied && b.cols == p.out[kW]) {
       b.pitch = round_up(b.oc_per_chunk, lanes) + lanes;
       const Index rows =
@@ -174,7 +174,7 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
       plan.scratch_per_thread = static_cast<std::size_t>(rows * p.in[kW] * b.pitch) * sizeof(T);
     }
   } else {
-    choose_tile(p, strip, channels ? kernels.most_pixels(group, false) : kernels.max_vectors * lanes, &b);
+    choose_tile(p, strip, channels ? kernels.most_pixels(group, 0) : kernels.max_vectors * lanes, &b);
     // Copies of channels-last pixels take several cache lines of each: pixels lie pages apart.
     const double window = window_bytes(p, b.kind, b.rows, b.cols, strip);
     const double strips = plan.request.in.channel == 1 ? static_cast<double>(kWindowBytes) / window : 1;

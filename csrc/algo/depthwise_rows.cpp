@@ -88,7 +88,7 @@ class DepthwiseRows {
         lanes_(depthwise_lanes<T>(plan)),
         input_(static_cast<const T*>(operands.input)),
         second_(second_vector()),
-        max_pixels_(kernels_.most_pixels(p_.in_ch_per_group(), plan.blocking.rolls)),
+        max_pixels_(kernels_.most_pixels(p_.in_ch_per_group(), plan.blocking.rolling_stride)),
         blocks_outer_(shares_lines()),
         residual_(static_cast<const T*>(operands.residual)),
         out_(static_cast<T*>(operands.out)) {
@@ -219,7 +219,7 @@ class DepthwiseRows {
     blocks->clear();
     of_tile.line_step = t.line_step * p_.stride[kH] * in_.spatial[kH];
     of_tile.out_line_step = t.line_step * plan_.request.out.spatial[kH];
-    if (plan_.blocking.rolls) {
+    if (plan_.blocking.rolling_stride > 0) {
       const Index first = t.oh0 * p_.stride[kH] - p_.pad_begin[kH], step = p_.dilation[kH];
       of_tile.input += first * in_.spatial[kH];
       of_tile.first_row = ceil_div(max_of(0, -first), step);
@@ -268,7 +268,7 @@ class DepthwiseRows {
     share(&args.ahead_input, t.channels, from * stride, piece.pixels * stride, source_.spatial[kW]);
     share(&args.ahead_output, t.channels, from, piece.pixels, out.spatial[kW]);
     args.pixels = piece.pixels;
-    blocks->push_back({kernels_.vector(args.group, piece.pixels, plan_.blocking.rolls), args});
+    blocks->push_back({kernels_.vector(args.group, piece.pixels, plan_.blocking.rolling_stride), args});
   }
 
   // For the rows of the tile after this one, and for the rows that it is the first to read: below what this

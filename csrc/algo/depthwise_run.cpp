@@ -167,13 +167,13 @@ class DepthwiseRun {
     args.pixel_step = window_.pixel * p_.stride[kW];
     args.group = p_.in_ch_per_group();
     args.weights_j = channel_taps_pitch(p_, lanes_);
-    const EvenSplit split(t.pixels, kernels_.most_pixels(args.group, false));
+    const EvenSplit split(t.pixels, kernels_.most_pixels(args.group, 0));
     for (Index depth = 0; depth < t.depths; ++depth) {
       args.input = window + depth * p_.stride[kD] * window_.plane;
       for (Index i = 0, done = 0; i < split.pieces; done += split.size(i++)) {
         place(t, depth, done, &args);
         args.pixels = split.size(i);
-        const ChannelVectorFn<T> kernel = kernels_.vector(args.group, args.pixels, false);
+        const ChannelVectorFn<T> kernel = kernels_.vector(args.group, args.pixels, 0);
         for (Index n = 0; n < t.channels; n += lanes_) kernel(args, n);
         args.input += split.size(i) * args.pixel_step;
       }

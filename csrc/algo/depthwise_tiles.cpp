@@ -69,16 +69,17 @@ DepthwiseWindow depthwise_window(const ConvPlan& plan) {
                           : pixel_window(p, b.depths, b.rows, b.cols, lanes_of(plan));
 }
 
-bool lines_roll(const ConvProblem& p, Index lines) {
+Index rolling_stride(const ConvProblem& p, Index lines) {
   constexpr Index kLeastLines = 3;  // fewer share less than one line's pixels do
   const bool planes = p.kernel[kD] > 1 || p.pad_begin[kD] > 0 || p.pad_end[kD] > 0;
-  if (planes || p.in_ch_per_group() != 1 || lines < kLeastLines) return false;
-  for (const int dim : {kH, kW}) {
+  if (planes || p.in_ch_per_group() != 1 || lines < kLeastLines) return 0;
+  const auto of_dim = [&](int dim) -> Index {
     const Index dilation = p.dilation[dim], stride = p.stride[dim];
     const bool one_outside = max_of(p.pad_begin[dim], p.pad_end[dim]) <= dilation;
-    if (p.kernel[dim] != kRollingTaps || dilation % stride != 0 || !one_outside) return false;
-  }
-  return true;
+    if (p.kernel[dim] != kRollingTaps || !one_outside) return 0;
+    return dilation % stride == 0 ? 1 : stride == 2 * dilation ? 2 : 0;
+  };
+  return of_dim(kH) == of_dim(kW) ? of_dim(kW) : 0;
 }
 
 DepthwiseGrid depthwise_grid(const ConvPlan& plan) {

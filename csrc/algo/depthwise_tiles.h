@@ -66,9 +66,9 @@ inline Index output_phases(const ConvProblem& p, int dim) {
   return p.kernel[dim] > 1 && p.dilation[dim] % p.stride[dim] == 0 ? p.dilation[dim] / p.stride[dim] : 1;
 }
 
-// Whether the rolling kernels can take the lines of tiles that are read in place: at least three of them, as
-// far apart as taps, as pixels are, padded by a tap at most.
-bool lines_roll(const ConvProblem& p, Index lines);
+// Of the rolling kernels that can take the lines of tiles that are read in place, otherwise 0: at least three
+// lines, padded by a tap at most.
+Index rolling_stride(const ConvProblem& p, Index lines);
 
 // Tiles are numbered so that neighbours share memory: copied channels-last windows sweep channels first, rows
 // read in place go down the image (or through its depths), phase by phase of a dilated kernel, channels-first

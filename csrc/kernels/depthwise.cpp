@@ -28,7 +28,8 @@ constexpr void FillPixelVector(DepthwiseKernels<T>& kernels) {
 }
 template <class T, int kPixels>
 constexpr void FillRollingVector(DepthwiseKernels<T>& kernels) {
-  kernels.rolling_vector[kPixels] = &RollingTile<T, kPixels>;
+  kernels.rolling_vector[1][kPixels] = &RollingTile<T, kPixels, 1>;
+  kernels.rolling_vector[2][kPixels] = &RollingTile<T, kPixels, 2>;
   if constexpr (kPixels > 1) FillRollingVector<T, kPixels - 1>(kernels);
 }
 template <class T>

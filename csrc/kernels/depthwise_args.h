@@ -22,7 +22,8 @@ constexpr int kMaxDepthwiseVectors = 4;
 constexpr int kMostGroupPixels = 32;
 constexpr int kMostGroupChannels = 8;
 constexpr int kMostRollingPixels = 7;
-constexpr Index kRollingTaps = 3;
+constexpr int kRollingTaps = 3;
+constexpr int kMostRollingStride = 2;
 
 // Vectors of channels; output m = `pixels`, n = channels. Element (line, pixel, n) at tap (kd, kh, kw) reads
 // input[line * line_step + pixel * pixel_step + kd * d_tap + kh * h_tap + kw * w_tap + n] and the weight at
@@ -30,9 +31,10 @@ constexpr Index kRollingTaps = 3;
 // n_valid may be any number of channels: a call computes the vector of them that begins at `channel`, and
 // reads it whole. Where outputs are as far apart as taps or twice as far, the columns of a row, w_tap apart
 // from the first pixel's first tap on, are zeros before first_column and from end_column on.
-// Rolling kernels take kRollingTaps x kRollingTaps taps, lines as far apart as rows of taps (line_step ==
-// h_tap) and pixels as taps. Of the rows, h_tap apart, and of the columns that they reach the first is left
-// out if first_row or first_column is 1, the last if end_row or end_column excludes it.
+// The rolling kernels of stride 1 or 2 take kRollingTaps x kRollingTaps taps, lines `stride` times as far
+// apart as rows of taps (line_step == stride * h_tap) and pixels as taps. Of the rows, h_tap apart, and of
+// the columns that they reach the first is left out if first_row or first_column is 1, the last if end_row or
+// end_column excludes it.
 // In a group of several channels (2, 4 or 8, in as many as out) a tap has the products with channels j of the
 // input in order, whose weights are weights_j apart; `channel` is a multiple of `group`, or of the lanes
 // where these are fewer.
@@ -75,14 +77,16 @@ struct DepthwiseKernels {
   ChannelVectorFn<T> group_vector;                                            // up to kMostGroupPixels
   void (*pixel_vector[kMaxDepthwiseVectors + 1])(const PixelVectorArgs<T>&);  // [vectors of the tile]
 
-  int max_rolling_pixels;                                     // 0: there are no such kernels
-  ChannelVectorFn<T> rolling_vector[kMostRollingPixels + 1];  // [pixels], group == 1
+  int max_rolling_pixels;  // 0: there are no such kernels
+  ChannelVectorFn<T> rolling_vector[kMostRollingStride + 1][kMostRollingPixels + 1];  // [stride][pixels]
 
-  Index most_pixels(Index group, bool rolling) const {
-    return rolling ? max_rolling_pixels : group == 1 ? max_pixels : kMostGroupPixels;
+  // rolling_stride 0: line by line.
+  Index most_pixels(Index group, Index rolling_stride) const {
+    return rolling_stride > 0 ? max_rolling_pixels : group == 1 ? max_pixels : kMostGroupPixels;
   }
-  ChannelVectorFn<T> vector(Index group, Index pixels, bool rolling) const {
-    return rolling ? rolling_vector[pixels] : group == 1 ? channel_vector[pixels] : group_vector;
+  ChannelVectorFn<T> vector(Index group, Index pixels, Index rolling_stride) const {
+    if (rolling_stride > 0) return rolling_vector[rolling_stride][pixels];
+    return group == 1 ? channel_vector[pixels] : group_vector;
   }
 };
 

@@ -26,9 +26,9 @@ struct WindowCase {
   Index zero_columns;  // before and behind the columns that count, where outputs share columns
   Index zero_rows;     // the same for the rolling kernels
 
-  bool rolls() const {
+  bool rolls(Index rolling_stride) const {
     for (int dim : {kH, kW})
-      if (kernel[dim] != kRollingTaps || stride[dim] != dilation[dim]) return false;
+      if (kernel[dim] != kRollingTaps || stride[dim] != rolling_stride * dilation[dim]) return false;
     return kernel[kD] == 1;
   }
 };
@@ -39,6 +39,8 @@ constexpr WindowCase kWindows[] = {
     {{{1, 3, 3}}, {{1, 1, 1}}, {{1, 1, 1}}, 7, true, true, 1, 1},
     {{{1, 3, 3}}, {{1, 2, 3}}, {{1, 2, 3}}, 3, false, false, 0, 0},
     {{{1, 3, 3}}, {{1, 2, 1}}, {{1, 2, 1}}, 1, true, false, 1, 1},
+    {{{1, 3, 3}}, {{1, 2, 2}}, {{1, 1, 1}}, 4, true, true, 1, 1},
+    {{{1, 3, 3}}, {{1, 2, 4}}, {{1, 1, 2}}, 1, false, false, 0, 0},
     {{{1, 5, 5}}, {{1, 2, 2}}, {{1, 1, 1}}, 3, false, true, 2, 0},
     {{{2, 2, 7}}, {{1, 1, 1}}, {{2, 1, 1}}, 2, true, false, 4, 0},
     {{{1, 1, 4}}, {{1, 1, 2}}, {{1, 1, 2}}, 2, true, false, 1, 0},
@@ -52,11 +54,11 @@ template <class T>
 struct ChannelCase {
   const WindowCase& test;
   Index pixels, channels, group, lanes;
-  bool rolling = false;
+  Index rolling_stride = 0;
   Index readable = std::max(lanes, channels), pixel = readable + 1;
   Index row = extent(kW, pixels) * pixel, plane = extent(kH, test.lines) * row;
   Index columns = (extent(kW, pixels) - 1) / test.dilation[kW] + 1;
-  Index rows = rolling ? test.lines + kRollingTaps - 1 : 0;
+  Index rows = (test.lines - 1) * rolling_stride + kRollingTaps;
 
   Index extent(int dim, Index outputs) const {
     return (outputs - 1) * test.stride[dim] + (test.kernel[dim] - 1) * test.dilation[dim] + 1;
@@ -104,7 +106,8 @@ struct ChannelCase {
           for (Index j = 0; j < group; ++j, weight += readable) {
             const Index h = line * test.stride[kH] + kh * test.dilation[kH];
             const Index w = p * test.stride[kW] + kw * test.dilation[kW], column = w / test.dilation[kW];
-            const bool row_counts = !rolling || (line + kh >= args.first_row && line + kh < args.end_row);
+            const Index r = line * rolling_stride + kh;
+            const bool row_counts = rolling_stride == 0 || (r >= args.first_row && r < args.end_row);
             const bool counts = row_counts && (test.zero_columns == 0 ||
                                                (column >= args.first_column && column < args.end_column));
             const T* x = args.input + kd * args.d_tap + h * row + w * pixel + c / group * group + j;
@@ -123,7 +126,7 @@ std::string check_channel_vector(const KernelTable& table, const ChannelCase<T>&
   std::mt19937 rng(static_cast<unsigned>(c.pixels * 17 + c.channels));
   for (const GuardedBuffer<T>* buffer : {&input, &bias, &weights}) buffer->fill_random(rng);
   const ChannelVectorArgs<T> args = c.args(input.data(), weights.data(), bias.data(), out.data());
-  const auto kernel = depthwise_kernels<T>(*table.depthwise).vector(c.group, c.pixels, c.rolling);
+  const auto kernel = depthwise_kernels<T>(*table.depthwise).vector(c.group, c.pixels, c.rolling_stride);
   for (Index n = 0; n < c.channels; n += c.lanes)
     kernel(args, std::max(Index{0}, std::min(n, c.channels - c.lanes)));
   for (Index line = 0; line < c.test.lines; ++line)
@@ -140,16 +143,16 @@ std::string check_channel_vector(const KernelTable& table, const ChannelCase<T>&
 }
 
 template <class T>
-void check_channel_vectors(const KernelTable& table, Index group, Index pixels, Index channels, bool rolling,
+void check_channel_vectors(const KernelTable& table, Index group, Index pixels, Index channels, Index rolling,
                            GuardAt guard) {
   const Index lanes = dense_kernels<T>(table).lanes;
   for (const WindowCase& test : kWindows) {
-    if (rolling && !test.rolls()) continue;
+    if (rolling > 0 && !test.rolls(rolling)) continue;
     const std::string wrong =
         check_channel_vector<T>(table, {test, pixels, channels, group, lanes, rolling}, guard);
     if (!wrong.empty())
       FAIL_CHECK(pixels << " pixels, " << channels << " channels in groups of " << group << ", case "
-                        << (&test - kWindows) << (rolling ? ", rolling" : "") << ": " << wrong);
+                        << (&test - kWindows) << (rolling > 0 ? ", rolling" : "") << ": " << wrong);
   }
 }
 
@@ -220,14 +223,14 @@ void check_depthwise(const KernelTable& table) {
   REQUIRE(kernels.max_rolling_pixels <= kMostRollingPixels);
   REQUIRE(kernels.max_vectors <= kMaxDepthwiseVectors);
   for (GuardAt guard : {GuardAt::kBegin, GuardAt::kEnd}) {
-    for (bool rolling : {false, true})
+    for (Index rolling = 0; rolling <= kMostRollingStride; ++rolling)
       for (Index pixels = 1; pixels <= kernels.most_pixels(1, rolling); ++pixels)
         for (Index channels : {Index{1}, lanes - 1, lanes, 2 * lanes + 3})
           check_channel_vectors<T>(table, 1, pixels, channels, rolling, guard);
     for (Index group : {2, 4, 8})
       for (Index pixels : {1, 2, 7, kMostGroupPixels})
         for (Index channels : {group, 2 * round_up(lanes, group) + group})
-          check_channel_vectors<T>(table, group, pixels, channels, false, guard);
+          check_channel_vectors<T>(table, group, pixels, channels, 0, guard);
     for (int vectors = 1; vectors <= kernels.max_vectors; ++vectors)
       for (Index n_valid : {(vectors - 1) * lanes + 1, vectors * lanes})
         for (const PlaneCase& test : kPlanes) {
