@@ -53,15 +53,17 @@ struct PixelColumn {
   V<T> v[kVectors];
 };
 
-template <class Op, class T, class Block>
+// kRows > 0: of so many rows and one plane.
+template <class Op, int kRows = 0, class T, class Block>
 PYCONV_INLINE PixelColumn<T, Block::kCount> ReduceColumn(const WindowRows<T>& w, const Block& block,
                                                          const T* p) {
   constexpr int kVectors = Block::kCount;
-  if (w.planes == 1) {
+  if (kRows > 0 || w.planes == 1) {
+    const Index rows = kRows > 0 ? kRows : w.rows;
     PixelColumn<T, kVectors> acc;
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) acc.v[v] = block.Load(p, v);
-    for (Index h = 1; h < w.rows; ++h) {
+    for (Index h = 1; h < rows; ++h) {
       p += w.row_stride;
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) acc.v[v] = Op::Combine(acc.v[v], block.Load(p, v));
@@ -98,15 +100,37 @@ PYCONV_INLINE void StoreEach(const Block& block, T* out, const F& f) {
   for (int v = 0; v < Block::kCount; ++v) block.Store(f(v), out, v);
 }
 
+// What the sum of one output is divided by, in the cheapest way that gives the quotient's bits.
+template <class Op, class T>
+struct PixelDivisor {
+  enum class By { kReciprocal, kQuotient, kDivision };
+
+  explicit PixelDivisor(T divisor)
+      : divisor(divisor),
+        reciprocal(T(1) / divisor),
+        by(IsPowerOfTwo(divisor)                 ? By::kReciprocal
+           : divisor > 0 && divisor < T(1 << 22) ? By::kQuotient
+                                                 : By::kDivision) {}
+  // Of column `o`.
+  PixelDivisor(const PoolArgs<T>& a, T of_row, Index o)
+      : PixelDivisor(of_row * (Op::kDivides ? ColumnDivisor(a, o) : T(1))) {}
+
+  T divisor, reciprocal;
+  By by;
+};
+
 template <class Op, class T, class Block>
-PYCONV_INLINE void StorePixel(const PixelColumn<T, Block::kCount>& acc, const Block& block, T divisor,
-                              T* out) {
+PYCONV_INLINE void StorePixel(const PixelColumn<T, Block::kCount>& acc, const Block& block,
+                              const PixelDivisor<Op, T>& d, T* out) {
+  using By = typename PixelDivisor<Op, T>::By;
   if (!Op::kDivides) return StoreEach<T>(block, out, [&](int v) { return acc.v[v]; });
-  const V<T> reciprocal = Set(T(1) / divisor);
-  if (IsPowerOfTwo(divisor)) return StoreEach<T>(block, out, [&](int v) { return acc.v[v] * reciprocal; });
-  if (divisor > 0 && divisor < T(1 << 22))
-    return StoreEach<T>(block, out, [&](int v) { return Quotient<T>(acc.v[v], Set(divisor), reciprocal); });
-  StoreEach<T>(block, out, [&](int v) { return acc.v[v] / Set(divisor); });
+  const V<T> divisor = Set(d.divisor), reciprocal = Set(d.reciprocal);
+  if (d.by == By::kReciprocal)
+    StoreEach<T>(block, out, [&](int v) { return acc.v[v] * reciprocal; });
+  else if (d.by == By::kQuotient)
+    StoreEach<T>(block, out, [&](int v) { return Quotient<T>(acc.v[v], divisor, reciprocal); });
+  else
+    StoreEach<T>(block, out, [&](int v) { return acc.v[v] / divisor; });
 }
 
 template <class Op, class T, int kVectors>
@@ -145,8 +169,7 @@ void PixelsAny(const PoolArgs<T>& a, const PixelRow<T>& r, const Block& block, I
       Start<Op>(acc);
       for (Index j = 1; j < taps.count; ++j) Combine<Op>(acc, ReduceColumn<Op>(r.rows, block, p += in_step));
     }
-    StorePixel<Op>(acc, block, r.divisor * (Op::kDivides ? ColumnDivisor(a, o) : T(1)),
-                   r.out + o * a.out_stride.spatial[kW]);
+    StorePixel(acc, block, PixelDivisor<Op, T>(a, r.divisor, o), r.out + o * a.out_stride.spatial[kW]);
   }
 }
 
@@ -157,7 +180,7 @@ void PixelsOfThree(const PoolArgs<T>& a, const PixelRow<T>& r, const Block& bloc
   constexpr int kVectors = Block::kCount;
   if (begin >= end) return;
   const Index in_step = a.in_stride.spatial[kW];
-  const T divisor = r.divisor * (Op::kDivides ? ColumnDivisor(a, begin) : T(1));
+  const PixelDivisor<Op, T> divisor(a, r.divisor, begin);
   const T* p = r.rows.first + WindowStart(a, kW, begin) * in_step;
   T* out = r.out + begin * a.out_stride.spatial[kW];
   PixelColumn<T, kVectors> first = ReduceColumn<Op>(r.rows, block, p), second;
@@ -169,7 +192,7 @@ void PixelsOfThree(const PoolArgs<T>& a, const PixelRow<T>& r, const Block& bloc
     Start<Op>(acc);
     Combine<Op>(acc, second);
     Combine<Op>(acc, third);
-    StorePixel<Op>(acc, block, divisor, out);
+    StorePixel(acc, block, divisor, out);
     first = kStride == 1 ? second : third;
     second = third;
   }
@@ -206,6 +229,30 @@ void PixelBlocks(const PoolArgs<T>& a, const PixelRow<T>& r, Index begin, Index 
                   [&](const auto& block) { PixelsAny<Op>(a, r, block, begin, end); });
 }
 
+// Windows wholly inside the width that share no column, one by one, so that memory is met in the order it
+// lies in. kSide 2: 2x2 windows, written out (average of 8x256@28 from L3 148 us, 118 so); 0: any.
+template <class Op, class T, int kSide>
+void PixelsApart(const PoolArgs<T>& a, const PixelRow<T>& r, const ColumnRange& inner) {
+  if (inner.begin >= inner.end) return;
+  const Index pixel = a.in_stride.spatial[kW], in_step = a.dilation[kW] * pixel;
+  const Index columns = kSide > 0 ? kSide : a.kernel[kW];
+  const PixelDivisor<Op, T> divisor(a, r.divisor, inner.begin);
+  const T* window = r.rows.first + WindowStart(a, kW, inner.begin) * pixel;
+  T* out = r.out + inner.begin * a.out_stride.spatial[kW];
+  for (Index o = inner.begin; o < inner.end; ++o) {
+    EachBlock<T, kSide == 2 ? 2 : 8>(a.channel_begin, a.channel_begin, a.channel_end, [&](const auto& block) {
+      const T* p = window;
+      auto acc = ReduceColumn<Op, kSide>(r.rows, block, p);
+      Start<Op>(acc);
+      for (Index j = 1; j < columns; ++j)
+        Combine<Op>(acc, ReduceColumn<Op, kSide>(r.rows, block, p += in_step));
+      StorePixel(acc, block, divisor, out);
+    });
+    window += a.stride[kW] * pixel;
+    out += a.out_stride.spatial[kW];
+  }
+}
+
 // A window that is read as its rows lie in memory: column by column, of each all channels, into a buffer
 // (average of 8x1000@7 from memory 124 us, 103 so, from a cache 33 and 28).
 template <class T>
@@ -230,8 +277,8 @@ PYCONV_INLINE void SumColumn(const WindowRows<T>& rows, const Block& block, cons
 }
 
 template <class Op, class T, class Block>
-PYCONV_INLINE void StoreColumns(const Block& block, const T* sum, Index step, Index count, T divisor,
-                                T* out) {
+PYCONV_INLINE void StoreColumns(const Block& block, const T* sum, Index step, Index count,
+                                const PixelDivisor<Op, T>& divisor, T* out) {
   PixelColumn<T, Block::kCount> acc, column;
 #pragma GCC unroll 4
   for (int v = 0; v < Block::kCount; ++v) acc.v[v] = block.Load(sum, v);
@@ -241,7 +288,7 @@ PYCONV_INLINE void StoreColumns(const Block& block, const T* sum, Index step, In
     for (int v = 0; v < Block::kCount; ++v) column.v[v] = block.Load(sum + j * step, v);
     Combine<Op>(acc, column);
   }
-  StorePixel<Op>(acc, block, divisor, out);
+  StorePixel(acc, block, divisor, out);
 }
 
 // Output `o` of a row that is not empty.
@@ -256,7 +303,7 @@ void PixelByColumns(const PoolArgs<T>& a, const PixelRow<T>& r, Index o, WindowC
   const auto each_block = [&](const auto& f) { EachBlock<T, 4, false>(begin, begin, end, f); };
   for (Index j = 0; j < taps.count; ++j, p += a.dilation[kW] * a.in_stride.spatial[kW])
     each_block([&](const auto& block) { SumColumn<Op>(r.rows, block, p, sums + j * step); });
-  const T divisor = r.divisor * (Op::kDivides ? ColumnDivisor(a, o) : T(1));
+  const PixelDivisor<Op, T> divisor(a, r.divisor, o);
   T* const out = r.out + o * a.out_stride.spatial[kW];
   each_block([&](const auto& block) { StoreColumns<Op>(block, sums, step, taps.count, divisor, out); });
 }
@@ -271,9 +318,9 @@ void PoolPixelRow(const PoolArgs<T>& a, const PixelRow<T>& r) {
     return EachBlock<T, 4>(begin, begin, end,
                            [&](const auto& block) { PixelsOfThreeRow<Op>(a, r, block, inner); });
   }
-  // Windows that share no column are taken one by one, so that memory is met in the order it lies in.
   const bool apart = (a.kernel[kW] - 1) * a.dilation[kW] < a.stride[kW];
-  if (apart && !r.empty && ReadsByColumns(a)) {
+  if (!apart || r.empty) return PixelBlocks<Op>(a, r, a.col_begin, a.col_end);
+  if (ReadsByColumns(a)) {
     WindowColumns<T> columns;
     for (Index col = a.col_begin; col < a.col_end; ++col)
       if (ValidTaps(a, kW, col).count > 0)
@@ -282,8 +329,13 @@ void PoolPixelRow(const PoolArgs<T>& a, const PixelRow<T>& r) {
         PixelBlocks<Op>(a, r, col, col + 1);
     return;
   }
-  const Index step = apart ? 1 : a.col_end - a.col_begin;
-  for (Index col = a.col_begin; col < a.col_end; col += step) PixelBlocks<Op>(a, r, col, col + step);
+  const ColumnRange inner = InnerColumns(a);
+  PixelBlocks<Op>(a, r, a.col_begin, inner.begin);
+  if (a.kernel[kW] == 2 && r.rows.rows == 2 && r.rows.planes == 1)
+    PixelsApart<Op, T, 2>(a, r, inner);
+  else
+    PixelsApart<Op, T, 0>(a, r, inner);
+  PixelBlocks<Op>(a, r, inner.end, a.col_end);
 }
 
 template <class Op, class T>
