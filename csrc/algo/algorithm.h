@@ -62,6 +62,8 @@ enum class PackedForm : unsigned char {
   kPixelVector,
   kChannelTaps,
   kTaps,
+  kTapsOcVector,
+  kTapsPixelVector,
   kWinogradF2,
   kWinogradF4,
   kWinogradC4

@@ -90,8 +90,10 @@ void pack_all(const ConvPlan& plan, const T* weight, T* packed) {
 
 Index packed_tile_width(const ConvProblem& p, const KernelTable& table, TileKind kind) {
   const bool f32 = p.dtype == DType::kFloat32;
-  if (kind != TileKind::kOcVector)
-    return f32 ? table.dense_f32.pixel_vector.max_rows : table.dense_f64.pixel_vector.max_rows;
+  if (kind != TileKind::kOcVector) {  // even tiles: with one row a vector is loaded for every FMA
+    const Index most = f32 ? table.dense_f32.pixel_vector.max_rows : table.dense_f64.pixel_vector.max_rows;
+    return EvenSplit(p.out_ch_per_group(), most).size(0);
+  }
   return lanes(p, table) *
          (f32 ? table.dense_f32.oc_vector.max_vectors : table.dense_f64.oc_vector.max_vectors);
 }

@@ -15,6 +15,7 @@ extern const ConvAlgorithm kDirect;
 extern const ConvAlgorithm kIm2col;
 extern const ConvAlgorithm kDepthwise;
 extern const ConvAlgorithm kGrouped;
+extern const ConvAlgorithm kKn2row;
 extern const ConvAlgorithm kNaive;
 
 struct AlgorithmList {

@@ -65,8 +65,8 @@ constexpr int kAhead = 8;
 // acc[:][n] += sum over k < length of weights[k][:] * act[k * stride + n]; only the first n_valid pixels are
 // read. kAsks: wide tiles ask for rows of memory ahead.
 template <class T, int kM, int kN, bool kTail, bool kAsks>
-PYCONV_INLINE const T* PixelVectorRun(const T* act, Index act_stride, Index length, Index n_valid,
-                                      const T* weights, V<T> (&acc)[kM][kN]) {
+PYCONV_INLINE const T* PixelVectorTerms(const T* act, Index act_stride, Index length, Index n_valid,
+                                        const T* weights, V<T> (&acc)[kM][kN]) {
   const auto load = [&](int n) {
     return kTail && n == kN - 1 ? LoadN(act + n * kLanes<T>, n_valid - n * kLanes<T>)
                                 : LoadU(act + n * kLanes<T>);
@@ -96,6 +96,16 @@ PYCONV_INLINE const T* PixelVectorRun(const T* act, Index act_stride, Index leng
     }
   }
   return weights;
+}
+
+// `only`: there are no other taps, which would find in L1 what the first one has read (5x5 32 > 2,
+// asking: 5.9 ms, 5.3 so).
+template <class T, int kM, int kN, bool kTail>
+PYCONV_INLINE const T* PixelVectorRun(const T* act, Index act_stride, Index length, Index n_valid, bool only,
+                                      const T* weights, V<T> (&acc)[kM][kN]) {
+  if (kN > kPixelVectors<T> && only)
+    return PixelVectorTerms<T, kM, kN, kTail, true>(act, act_stride, length, n_valid, weights, acc);
+  return PixelVectorTerms<T, kM, kN, kTail, false>(act, act_stride, length, n_valid, weights, acc);
 }
 
 // acc[:][n] += sum over k < terms of weights[k][:] * act[n * stride + k]: a block of kLanes pixels by kLanes
@@ -272,12 +282,9 @@ PYCONV_INLINE void RunTile(const TileArgs<T>& args) {
       else if constexpr (kKind == TileKind::kTransposed)
         weights = TransposedRun<T, kM, kN>(act + args.run_offset[run], args.act_stride, length, args.n_valid,
                                            weights, sum);
-      else if (kN > kPixelVectors<T> && args.runs == 1)
-        weights = PixelVectorRun<T, kM, kN, kTail, true>(act + args.run_offset[run], args.act_stride, length,
-                                                         args.n_valid, weights, sum);
-      else  // other taps find in L1 what the first has read (5x5 32 > 2: 5.9 ms asking, 5.3 so)
-        weights = PixelVectorRun<T, kM, kN, kTail, false>(act + args.run_offset[run], args.act_stride, length,
-                                                          args.n_valid, weights, sum);
+      else
+        weights = PixelVectorRun<T, kM, kN, kTail>(act + args.run_offset[run], args.act_stride, length,
+                                                   args.n_valid, args.runs == 1, weights, sum);
     }
     if (chain > 0 || !first_is_total) {
       const T* before = chain > 0 ? reinterpret_cast<const T*>(&total[0][0]) : args.carry;

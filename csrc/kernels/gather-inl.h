@@ -137,6 +137,21 @@ void PackTaps(T* dst, Index dst_stride, const T* src, Index src_stride, Index ch
   }
 }
 
+template <class T>
+void AddRows(T* dst, const T* src, Index src_step, Index rows, Index cols) {
+  for (Index j = 0; j < cols; j += kLanes<T>) {
+    const Index valid = cols - j < kLanes<T> ? cols - j : kLanes<T>;
+    const bool whole = valid == kLanes<T>;
+    const T* from = src + j;
+    V<T> sum = whole ? LoadU(dst + j) : LoadN(dst + j, valid);
+    for (Index r = 0; r < rows; ++r, from += src_step) sum = sum + (whole ? LoadU(from) : LoadN(from, valid));
+    if (whole)
+      StoreU<T>(sum, dst + j);
+    else
+      StoreN(sum, dst + j, valid);
+  }
+}
+
 }  // namespace
 }  // namespace PYCONV_TARGET_NS
 }  // namespace pyconv

@@ -57,6 +57,10 @@ template <class T>
 using Gather2dFn = void (*)(T* dst, Index dst_stride, const T* src, Index src_i_stride, Index src_j_stride,
                             Index rows, Index cols);
 
+// dst[j] = ((dst[j] + src[j]) + src[src_step + j]) + ... for j < cols, over so many rows of src.
+template <class T>
+using AddRowsFn = void (*)(T* dst, const T* src, Index src_step, Index rows, Index cols);
+
 // dst[(tap * channels + channel) * dst_stride + oc] = src[oc * src_stride + channel * taps + tap].
 template <class T>
 using PackTapsFn = void (*)(T* dst, Index dst_stride, const T* src, Index src_stride, Index channels,
@@ -89,6 +93,7 @@ struct DenseKernels {
   int lanes;
   TileSet<T> oc_vector, pixel_vector, transposed;
   Gather2dFn<T> gather2d;
+  AddRowsFn<T> add_rows;
   PackTapsFn<T> pack_taps;
 
   const TileSet<T>& tiles(TileKind kind) const {

@@ -20,7 +20,7 @@ constexpr DenseKernels<T> MakeDense() {
           MakeTileSet<T, TileKind::kPixelVector, TileSizes<T>::kPixelRows, kPixelVectors<T>>(),
           // As many rows as above: both kinds share packed weights.
           MakeTileSet<T, TileKind::kTransposed, TileSizes<T>::kPixelRows, kMaxWideVectors>(), &Gather2d<T>,
-          &PackTaps<T>};
+          &AddRows<T>, &PackTaps<T>};
 }
 
 #if defined(PYCONV_TARGET_BASELINE)

@@ -1,5 +1,7 @@
-// gather2d of every compiled kernel table against the loop of its contract, between guarded edges.
+// gather2d and add_rows of every compiled kernel table against the loops of their contracts, between guarded
+// edges.
 #include <string>
+#include <vector>
 
 #include "core/check.h"
 #include "doctest/doctest.h"
@@ -74,6 +76,34 @@ void check_gathers(const DenseKernels<T>& dense) {
   }
 }
 
+template <class T>
+std::string check_add_rows(const DenseKernels<T>& dense, Index rows, Index cols, GuardAt guard) {
+  const Index step = cols + 3;
+  GuardedBuffer<T> src((rows - 1) * step + cols, guard), dst(cols, guard);
+  std::mt19937 rng(static_cast<unsigned>(rows * 131 + cols));
+  src.fill_random(rng);
+  dst.fill_random(rng);
+  std::vector<T> expected(dst.data(), dst.data() + cols);
+  for (Index r = 0; r < rows; ++r)
+    for (Index j = 0; j < cols; ++j) expected[static_cast<std::size_t>(j)] += src[r * step + j];
+  dense.add_rows(dst.data(), src.data(), step, rows, cols);
+  for (Index j = 0; j < cols; ++j)
+    if (!same_bits(dst[j], expected[static_cast<std::size_t>(j)])) return concat("column ", j, " is wrong");
+  return src.canaries_intact() && dst.canaries_intact() ? "" : "wrote outside a buffer";
+}
+
+template <class T>
+void check_sums_of_rows(const DenseKernels<T>& dense) {
+  const Index lanes = dense.lanes;
+  for (Index rows : {1, 2, 7})
+    for (Index cols : {Index{1}, lanes - 1, lanes, 3 * lanes + 1})
+      for (GuardAt guard : {GuardAt::kBegin, GuardAt::kEnd}) {
+        if (cols < 1) continue;
+        const std::string wrong = check_add_rows(dense, rows, cols, guard);
+        if (!wrong.empty()) FAIL_CHECK("sum of " << rows << " rows of " << cols << ": " << wrong);
+      }
+}
+
 }  // namespace
 
 TEST_CASE("gather2d copies, transposes and broadcasts, and touches nothing else") {
@@ -81,5 +111,13 @@ TEST_CASE("gather2d copies, transposes and broadcasts, and touches nothing else"
     CAPTURE(table->name);
     check_gathers(table->dense_f32);
     check_gathers(table->dense_f64);
+  }
+}
+
+TEST_CASE("add_rows adds in order, and touches nothing else") {
+  for (const KernelTable* table : runnable_tables()) {
+    CAPTURE(table->name);
+    check_sums_of_rows(table->dense_f32);
+    check_sums_of_rows(table->dense_f64);
   }
 }
