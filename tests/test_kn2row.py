@@ -1,4 +1,4 @@
-"""Convolution to one output channel a group: the same bits on every machine, in every layout, by any threads."""
+"""One output channel a group by its taps: the same bits on every machine, in every layout, by any threads."""
 
 import itertools
 
