@@ -81,7 +81,7 @@ void choose_depths(const ConvProblem& p, Index lanes, Index most, Blocking* b) {
 // In place: whole rows of all channels, as many as leave what they read in a part of L2 (of a volume,
 // planes); narrower only where the rows that one line reads do not fit there, or threads would go without.
 void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols, int threads, bool copied,
-                          Blocking* b) {
+                          bool rolls, Blocking* b) {
   constexpr Index kTilesPerThread = 8;   // four of a chunk's, so that most tiles have a successor
   constexpr Index kCopiedPerThread = 4;  // fewer where a tile begins with a copy
   constexpr Index kLongRun = 256;        // channels of a pixel, in a row in memory
@@ -102,6 +102,11 @@ void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols
   b->rows = 1;
   b->cols = p.out[kW];
   b->oc_per_chunk = p.out_ch;
+  // Narrower, too, so that enough lines can roll (3x3 960@33 497 -> 401 us, 728@37 434 -> 383, dilation 4 487
+  // -> 461; 5x5, which does not roll, would lose).
+  const bool narrowed = rolls && !fits(kLeastRollingLines, kL2Bytes / 2);
+  while (narrowed && !fits(kLeastRollingLines, kL2Bytes / 2) && b->oc_per_chunk > kLongRun)
+    b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
   for (const Index least : {kLongRun, 4 * lanes}) {
     while (!fits(1, kL2Bytes / 2) && b->oc_per_chunk > least) b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
     while (!fits(1, kL2Bytes / 2) && b->cols > register_cols) b->cols = halve(b->cols, 1);
@@ -110,7 +115,7 @@ void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols
   while (lines() < wanted && b->oc_per_chunk > 4 * lanes) b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
   const auto add_rows = [&] {
     const Index most = max_of(1, min_of(p.out[kH], lines() / wanted));
-    while (b->rows < most && fits(b->rows + 1, kL2Bytes / (p.kernel[kD] > 1 ? 2 : 4))) ++b->rows;
+    while (b->rows < most && fits(b->rows + 1, kL2Bytes / (p.kernel[kD] > 1 || narrowed ? 2 : 4))) ++b->rows;
   };
   add_rows();
   // A copy takes the rows between two tiles twice.
@@ -165,8 +170,9 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
   b.in_place = channels && reads_in_place(plan.request, lanes);
   if (b.in_place) {
     const bool copied = shares_cache_sets(plan.request);
-    choose_rows_in_place(p, strip, kernels.most_pixels(group, 0), request.threads, copied, &b);
-    if (kernels.max_rolling_pixels > 0) b.rolling_stride = rolling_stride(p, b.rows);
+    const bool rolls = kernels.max_rolling_pixels > 0 && rolling_stride(p, kLeastRollingLines) > 0;
+    choose_rows_in_place(p, strip, kernels.most_pixels(group, 0), request.threads, copied, rolls, &b);
+    if (rolls) b.rolling_stride = rolling_stride(p, b.rows);
     if (copied && b.cols == p.out[kW]) {
       b.pitch = round_up(b.oc_per_chunk, lanes) + lanes;
       const Index rows =

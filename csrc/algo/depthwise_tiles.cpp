@@ -70,9 +70,8 @@ DepthwiseWindow depthwise_window(const ConvPlan& plan) {
 }
 
 Index rolling_stride(const ConvProblem& p, Index lines) {
-  constexpr Index kLeastLines = 3;  // fewer share less than one line's pixels do
   const bool planes = p.kernel[kD] > 1 || p.pad_begin[kD] > 0 || p.pad_end[kD] > 0;
-  if (planes || p.in_ch_per_group() != 1 || lines < kLeastLines) return 0;
+  if (planes || p.in_ch_per_group() != 1 || lines < kLeastRollingLines) return 0;
   const auto of_dim = [&](int dim) -> Index {
     const Index dilation = p.dilation[dim], stride = p.stride[dim];
     const bool one_outside = max_of(p.pad_begin[dim], p.pad_end[dim]) <= dilation;

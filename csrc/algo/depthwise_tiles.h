@@ -66,7 +66,8 @@ inline Index output_phases(const ConvProblem& p, int dim) {
   return p.kernel[dim] > 1 && p.dilation[dim] % p.stride[dim] == 0 ? p.dilation[dim] / p.stride[dim] : 1;
 }
 
-// Of the rolling kernels that can take the lines of tiles that are read in place, otherwise 0: at least three
+constexpr Index kLeastRollingLines = 3;  // fewer share less than one line's pixels do
+// Of the rolling kernels that can take the lines of tiles that are read in place, otherwise 0: so many
 // lines, padded by a tap at most.
 Index rolling_stride(const ConvProblem& p, Index lines);
 
