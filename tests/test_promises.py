@@ -88,6 +88,8 @@ def test_resident_memory_is_flat_over_10000_shapes():
         "n8c32h512w512_k32r3s3p1g32",
         "n1c1w100000_k1s40000",
         "n1c30000h1w300_k2r1s1p0x1",
+        "n1c4096h60w60_k1r3s3p1_f64",
+        "n1c16000h3w900_k1r3s3p1",
     ],
 )
 def test_scratch_of_a_thread_is_bounded_whatever_the_image(text):

@@ -43,9 +43,11 @@ inline double dense_cost_us(const ConvProblem& p) {
 
 // Besides the products, an output is read and written for every tap. In dense_cost_us' money, which for one
 // output channel is 1.7 times what direct takes on large maps (on small ones less than it takes):
-// measured 7.6e4 operations and 2.6e3 additions a microsecond, of 20 layers of 4 to 512 channels.
+// measured 7.6e4 operations and 2.6e3 additions a microsecond, of 20 layers of 4 to 512 channels. Additions
+// are taken a third dearer, for channels-last 1-D layers (24 > 1, 7 taps, would take 1.3 times direct's
+// time).
 constexpr double kKn2rowFlopsPerUs = 4.5e4;
-constexpr double kKn2rowAddsPerUs = 1.55e3;
+constexpr double kKn2rowAddsPerUs = 1.15e3;
 
 inline double kn2row_cost_us(const ConvProblem& p) {
   const double taps = static_cast<double>(p.out_elements()) * static_cast<double>(p.taps());

@@ -18,21 +18,34 @@ namespace pyconv {
 namespace {
 
 constexpr Index kMapBytes = 96 << 10;  // of the maps of one slab, and of the sums of one band
-constexpr Index kLeastBand = 64;       // columns
+constexpr Index kCopyBytes = static_cast<Index>(kL2Bytes) / 2;  // of the copy of one slab
+constexpr Index kLeastBand = 64;                                // columns
 
 // Reach of a row of taps, or of a column, beyond its first.
 Index reach(const ConvProblem& p, int dim) { return (p.kernel[dim] - 1) * p.dilation[dim]; }
 Index plane_taps(const ConvProblem& p) { return p.kernel[kH] * p.kernel[kW]; }
 Index elements_of(Index bytes, const ConvProblem& p) { return bytes / static_cast<Index>(element_bytes(p)); }
 
+// Channels-last slabs are copied channel by channel first: vectors of taps would be half empty.
+bool copies_slabs(const Request& r) { return r.in.spatial[kW] != 1; }
+
+// Pixels of a slab whose maps, and copy, stay in L2.
+Index most_pixels(const Request& r) {
+  const ConvProblem& p = r.problem;
+  const Index of_maps = elements_of(kMapBytes, p) / plane_taps(p);
+  return copies_slabs(r) ? min_of(of_maps, elements_of(kCopyBytes, p) / p.in_ch_per_group()) : of_maps;
+}
+
 // Input that one product takes: the columns of a band, a few rows.
 struct Slab {
   Index rows, cols;
   Index map() const { return rows * cols; }
 };
-Slab slab_of(const ConvProblem& p, const Blocking& b) {
+Slab slab_of(const ConvPlan& plan) {
+  const ConvProblem& p = plan.request.problem;
+  const Blocking& b = plan.blocking;
   const Index cols = min_of(p.in[kW], b.cols + reach(p, kW));
-  const Index most = max_of(elements_of(kMapBytes, p) / (plane_taps(p) * cols), 1);
+  const Index most = max_of(most_pixels(plan.request) / cols, 1);
   return {EvenSplit(min_of(p.in[kH], b.rows + reach(p, kH)), most).size(0), cols};
 }
 
@@ -51,8 +64,6 @@ std::vector<AlikeColumns> alike_columns(const ConvProblem& p, Index col0, Index 
   return all;
 }
 
-// Channels-last slabs are copied channel by channel first: vectors of taps would be half empty.
-bool copies_slabs(const Request& r) { return r.in.spatial[kW] != 1; }
 Index slab_pitch(const Slab& slab, const ConvProblem& p) {
   const Index line = elements_of(kCacheLine, p);
   return round_up(slab.map(), line) + line;
@@ -61,7 +72,7 @@ Index slab_pitch(const Slab& slab, const ConvProblem& p) {
 // The pointwise layer of one slab; its output is [tap][row][column].
 Request pointwise_request(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
-  const Slab slab = slab_of(p, plan.blocking);
+  const Slab slab = slab_of(plan);
   ConvSpec spec;
   spec.dtype = p.dtype;
   spec.in_ch = p.in_ch_per_group();
@@ -86,7 +97,7 @@ std::size_t plane_bytes(const ConvPlan& pointwise) {
 Index scratch_elements(const ConvPlan& plan) {
   const Blocking& b = plan.blocking;
   const ConvProblem& p = plan.request.problem;
-  const Slab slab = slab_of(p, b);
+  const Slab slab = slab_of(plan);
   const Index copy = copies_slabs(plan.request) ? p.in_ch_per_group() * slab_pitch(slab, p) : 0;
   return copy + plane_taps(p) * slab.map() + b.rows * b.cols;
 }
@@ -101,7 +112,7 @@ class Kn2rowRun {
         kernels_(dense_kernels<T>(*plan.request.table)),
         pointwise_(pointwise_plan(plan)),
         grid_(chunk_grid(plan)),
-        slab_(slab_of(p_, plan.blocking)) {}
+        slab_(slab_of(plan)) {}
 
   void execute() const {
     parallel_for(
@@ -199,20 +210,20 @@ class Kn2rowRun {
   const Slab slab_;
 };
 
-// Bands whose sums and a row of whose maps stay in L2; each of several threads gets a few of them.
+// Bands whose sums and a row of whose slabs stay in L2; each of several threads gets a few of them.
 void choose_band(const ConvProblem& p, Index threads, ConvPlan* plan) {
   Blocking& b = plan->blocking;
-  const Index elements = elements_of(kMapBytes, p), taps = plane_taps(p);
   b.oc_per_chunk = 1;
-  b.cols = min_of(p.out[kW], max_of(elements / taps - reach(p, kW), kLeastBand));
-  b.rows = min_of(p.out[kH], max_of(elements / b.cols, 1));
+  b.cols = min_of(p.out[kW], max_of(most_pixels(plan->request) - reach(p, kW), kLeastBand));
+  b.rows = min_of(p.out[kH], max_of(elements_of(kMapBytes, p) / b.cols, 1));
   const Index wanted = threads > 1 ? 4 * threads : 1;
   while (chunk_count(*plan) < wanted && b.rows > 2 * p.kernel[kH]) b.rows = ceil_div(b.rows, 2);
   while (chunk_count(*plan) < wanted && b.cols > 2 * max_of(kLeastBand, reach(p, kW)))
     b.cols = ceil_div(b.cols, 2);
   const auto uneven = [&] { return threads > 1 && !claimed_evenly(chunk_count(*plan), threads); };
   while (uneven() && b.rows > p.kernel[kH]) --b.rows;
-  while (uneven() && b.cols > kLeastBand) --b.cols;
+  constexpr Index kStep = 16;
+  while (uneven() && b.cols > kLeastBand + kStep) b.cols -= kStep;
 }
 
 bool supports(const ConvProblem& p, Reason why) {
@@ -223,11 +234,12 @@ bool supports(const ConvProblem& p, Reason why) {
   for (int dim = kD; dim <= kW; ++dim)
     if (p.stride[dim] != 1) return why.refuse("it is for stride 1, this has ", p.stride[dim]);
   if (p.is_padded() && !p.pads_zeros()) return why.refuse("it pads with zeros only");
-  const double bytes = static_cast<double>(plane_taps(p)) * static_cast<double>(element_bytes(p)) *
-                       static_cast<double>(min_of(p.in[kW], kLeastBand + reach(p, kW)));
+  const double pixels = static_cast<double>(max_of(min_of(p.in[kW], kLeastBand + reach(p, kW)), kLeastBand));
+  const double bytes = pixels * static_cast<double>(element_bytes(p)) *
+                       static_cast<double>(plane_taps(p) + p.in_ch_per_group());
   if (bytes > static_cast<double>(kMaxScratchPerThread) / 4)
-    return why.refuse("the products of one row need ", bytes / (1 << 20), " MB of scratch, the limit is ",
-                      kMaxScratchPerThread >> 22, " MB");
+    return why.refuse("the input and the products of one row need ", bytes / (1 << 20),
+                      " MB of scratch, the limit is ", kMaxScratchPerThread >> 22, " MB");
   return true;
 }
 
