@@ -41,6 +41,12 @@ CASES = [
         (300, {"size": (21, 40), "kernel": (3, 3), "padding": 2, "dilation": 2}),
         (70, {"size": (4, 2600), "kernel": (3, 3), "padding": 1}),
         (40, {"size": (3, 12, 50), "kernel": (3, 5, 3), "padding": 2, "dilation": (1, 2, 1)}),
+        (40, {"size": (9, 8, 30), "kernel": (3, 3, 3), "padding": 1}),
+        (54, {"size": (6, 9, 23), "kernel": (3, 3, 3), "stride": (1, 2, 2), "padding": 1}),
+        (24, {"size": (5, 4, 9), "kernel": (3, 2, 3), "dilation": (1, 2, 2), "padding": (3, 1, 2)}),
+        (24, {"size": (11, 7, 9), "kernel": (5, 1, 1), "padding": (2, 0, 0)}),
+        (24, {"size": (9, 2600), "kernel": (5, 1), "padding": (4, 0)}),
+        (256, {"size": (9, 11), "kernel": (3, 3), "padding": 1}),
     )
 ]  # fmt: skip
 
@@ -143,6 +149,34 @@ def test_bits_do_not_depend_on_where_the_array_begins(isa, stride):
         for threads in (1, 3):
             with pyconv.options(isa=isa, num_threads=threads):
                 assert same_bits(CONV[2](**placed, algorithm="depthwise"), expected), offset
+
+
+def in_page(array, offset):
+    """The same that begins `offset` bytes into a page."""
+    shape = np.moveaxis(array, 1, -1).shape
+    memory = np.empty(array.nbytes + 8192, np.uint8)
+    first = -memory.ctypes.data % 4096 + offset
+    placed = memory[first : first + array.nbytes].view(array.dtype).reshape(shape)
+    placed[...] = np.moveaxis(array, 1, -1)
+    return np.moveaxis(placed, -1, 1)
+
+
+@pytest.mark.parametrize("isa", FUSED_ISAS)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_bits_do_not_depend_on_where_the_output_lies(isa, stride):
+    """Pixels a multiple of 1 KB apart are copied first where loads would meet stores."""
+    case = ConvCase(
+        in_ch=256, out_ch=256, groups=256, size=(9, 7), kernel=(3, 3), padding=1, stride=stride, bias=True
+    )
+    arguments = case.arguments("dense")
+    expected = CONV[2](**arguments, algorithm="direct")
+    for begins, offset in itertools.product((0, 16, 20), (0, 16, 64, 128, 2048, 4032)):
+        placed = arguments | {"input": in_page(arguments["input"], begins)}
+        out = in_page(np.full_like(expected, np.nan), (begins + offset) % 4096)
+        for threads in (1, 3):
+            with pyconv.options(isa=isa, num_threads=threads):
+                CONV[2](**placed, algorithm="depthwise", out=out)
+            assert same_bits(out, expected), (begins, offset, threads)
 
 
 def test_refusals_say_why():

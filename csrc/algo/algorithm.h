@@ -79,12 +79,12 @@ struct Blocking {
   bool oc_inner = true;        // for each pixel tile all output-channel tiles, or the other way round
   bool streams = false;        // output passes the caches by (algo/output_stream.h)
   Index rows = 1, cols = 1;    // output rows and columns of one band
-  Index depths = 1;            // output depths of one band that share a copy of the input
+  Index depths = 1;            // output depths of one band that share what they read
   Index col_bands = 0;         // 0: as many as `cols` makes, else so many, whose sizes differ by at most one
   Index oc_per_chunk = 1;      // output channels, of each group of a chunk
   Index groups_per_chunk = 1;  // 1 or all: then for each pixel tile all groups
   Index pitch = 0;             // elements between packed pixels (or packed channel rows)
-  Index rolling_stride = 0;    // of output rows whose sums wait together in registers, 0: each row alone
+  int rolling = 0;             // number of the rolling depthwise kernel's shape, 0: each output row alone
 };
 
 // Threads claim equal chunks one by one; even when the busiest one has at most a ninth more than its share.

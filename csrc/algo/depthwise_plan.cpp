@@ -85,6 +85,9 @@ void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols
   constexpr Index kTilesPerThread = 8;   // four of a chunk's, so that most tiles have a successor
   constexpr Index kCopiedPerThread = 4;  // fewer where a tile begins with a copy
   constexpr Index kLongRun = 256;        // channels of a pixel, in a row in memory
+  // Rolling, so many lines may take half of L2 (3x3 stride 2 8x240@40: 410 us with two, 315 so; 1152@14 58
+  // and 51).
+  constexpr Index kFewRollingLines = 4;
   const auto fits = [&](Index rows, std::size_t limit) {
     const bool phases = output_phases(p, kH) > 1;  // then lines are as far apart as taps
     const double lines =
@@ -107,6 +110,9 @@ void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols
   const bool narrowed = rolls && !fits(kLeastRollingLines, kL2Bytes / 2);
   while (narrowed && !fits(kLeastRollingLines, kL2Bytes / 2) && b->oc_per_chunk > kLongRun)
     b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
+  const bool cut = narrowed && !fits(kFewRollingLines, kL2Bytes / 2);
+  while (cut && !fits(2 * kFewRollingLines, kL2Bytes / 4) && b->cols > 4 * register_cols)
+    b->cols = halve(b->cols, 1);
   for (const Index least : {kLongRun, 4 * lanes}) {
     while (!fits(1, kL2Bytes / 2) && b->oc_per_chunk > least) b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
     while (!fits(1, kL2Bytes / 2) && b->cols > register_cols) b->cols = halve(b->cols, 1);
@@ -115,7 +121,11 @@ void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols
   while (lines() < wanted && b->oc_per_chunk > 4 * lanes) b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
   const auto add_rows = [&] {
     const Index most = max_of(1, min_of(p.out[kH], lines() / wanted));
-    while (b->rows < most && fits(b->rows + 1, kL2Bytes / (p.kernel[kD] > 1 || narrowed ? 2 : 4))) ++b->rows;
+    const auto limit = [&] {
+      const bool half = p.kernel[kD] > 1 || (narrowed && !cut) || (rolls && b->rows < kFewRollingLines);
+      return half ? kL2Bytes / 2 : kL2Bytes / 4;
+    };
+    while (b->rows < most && fits(b->rows + 1, limit())) ++b->rows;
   };
   add_rows();
   // A copy takes the rows between two tiles twice.
@@ -125,6 +135,40 @@ void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols
     add_rows();
   }
   b->rows = EvenSplit(ceil_div(p.out[kH], output_phases(p, kH)), b->rows).size(0);
+}
+
+// In place, depths rolled: a few of them and of lines, whose input stays in half of L2 for the next depths.
+void choose_depths_in_place(const ConvProblem& p, Index lanes, Index register_cols, int threads,
+                            Blocking* b) {
+  constexpr Index kFewDepths = 4;  // read half as many planes again
+  constexpr Index kFewLines = 3;
+  constexpr Index kTilesPerThread = 8;
+  const auto fits = [&](Index rows, Index depths) {
+    const double planes =
+        static_cast<double>((depths - 1) * p.stride[kD] + window_extent(p.kernel[kD], p.dilation[kD]));
+    const double plane =
+        window_bytes(p, b->kind, rows, b->cols, b->oc_per_chunk) / static_cast<double>(p.kernel[kD]);
+    return planes * plane <= static_cast<double>(kL2Bytes) / 2;
+  };
+  const auto halve = [](Index n, Index unit) { return round_up(ceil_div(n, 2), unit); };
+  const auto tiles = [&](Index rows, Index depths) {
+    return p.batch * ceil_div(p.out[kD], depths) * ceil_div(p.out[kH], rows) * ceil_div(p.out[kW], b->cols) *
+           ceil_div(p.out_ch, b->oc_per_chunk);
+  };
+  b->cols = p.out[kW];
+  b->oc_per_chunk = p.out_ch;
+  const Index depths = min_of(kFewDepths, p.out[kD]), lines = min_of(kFewLines, p.out[kH]);
+  while (!fits(lines, depths) && b->cols > register_cols) b->cols = halve(b->cols, 1);
+  while (!fits(lines, depths) && b->oc_per_chunk > 4 * lanes) b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
+  b->cols = EvenSplit(p.out[kW], b->cols).size(0);
+  const Index wanted = threads > 1 ? kTilesPerThread * threads : 1;
+  const auto may_be = [&](Index rows, Index deep) { return tiles(rows, deep) >= wanted && fits(rows, deep); };
+  b->rows = b->depths = 1;
+  while (b->depths < depths && may_be(b->rows, b->depths + 1)) ++b->depths;
+  while (b->rows < p.out[kH] && may_be(b->rows + 1, b->depths)) ++b->rows;
+  while (b->depths < p.out[kD] && may_be(b->rows, b->depths + 1)) ++b->depths;
+  b->rows = EvenSplit(p.out[kH], b->rows).size(0);
+  b->depths = EvenSplit(p.out[kD], b->depths).size(0);
 }
 
 bool taps_are_contiguous(const WeightStrides& w, const ConvProblem& p) {
@@ -145,8 +189,9 @@ bool reads_in_place(const Request& r, Index lanes) {
 }
 
 // Pixels 1 KB apart or a multiple of that fall into few cache sets, and the rows of a window throw each other
-// out of L1: then a tile's rows are copied, pixels a line further apart (3x3 1024@14: 180 us, 111 with it;
-// 1024@7 38 and 23, 512@14 61 and 44; 5x5 1024@14 447 and 184).
+// out of L1: then a tile's rows are copied, pixels a line further apart (line by line 3x3 1024@14: 180 us,
+// 111 with it; 1024@7 38 and 23, 512@14 61 and 44; 5x5 1024@14 447 and 184). Rolling kernels read each row
+// once, and need the copy only where loads would wait for stores (depthwise_rows.cpp).
 bool shares_cache_sets(const Request& r) {
   const ConvProblem& p = r.problem;
   const Index pixel = r.in.spatial[kW] * static_cast<Index>(element_bytes(p));
@@ -169,15 +214,19 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
   const bool channels = by_channel(plan);
   b.in_place = channels && reads_in_place(plan.request, lanes);
   if (b.in_place) {
-    const bool copied = shares_cache_sets(plan.request);
-    const bool rolls = kernels.max_rolling_pixels > 0 && rolling_stride(p, kLeastRollingLines) > 0;
-    choose_rows_in_place(p, strip, kernels.most_pixels(group, 0), request.threads, copied, rolls, &b);
-    if (rolls) b.rolling_stride = rolling_stride(p, b.rows);
-    if (copied && b.cols == p.out[kW]) {
+    const bool shares_sets = shares_cache_sets(plan.request);
+    const int rolling = kernels.rolls ? rolling_shape(p) : 0;
+    const bool rolls = rolling > 0, copied = shares_sets && !rolls;
+    if (rolls && rolled_dim(p) == kD)
+      choose_depths_in_place(p, strip, kernels.most_pixels(group, rolling), request.threads, &b);
+    else
+      choose_rows_in_place(p, strip, kernels.most_pixels(group, 0), request.threads, copied, rolls, &b);
+    if (rolled_dim(p) == kD || b.rows >= kLeastRollingLines) b.rolling = rolling;
+    if (shares_sets && b.cols == p.out[kW]) {
       b.pitch = round_up(b.oc_per_chunk, lanes) + lanes;
       const Index rows =
           min_of(p.in[kH], (b.rows - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH]));
-      plan.scratch_per_thread = static_cast<std::size_t>(rows * p.in[kW] * b.pitch) * sizeof(T);
+      plan.scratch_per_thread = static_cast<std::size_t>(rows * p.in[kW] * b.pitch + lanes) * sizeof(T);
     }
   } else {
     choose_tile(p, strip, channels ? kernels.most_pixels(group, 0) : kernels.max_vectors * lanes, &b);

@@ -5,6 +5,7 @@
 // cache sets are moved apart first.
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "algo/depthwise_run.h"
@@ -82,16 +83,17 @@ class DepthwiseRows {
       : plan_(plan),
         p_(plan.request.problem),
         source_(plan.request.in),
-        in_(staged_strides(plan)),
+        copies_(plan.blocking.pitch > 0 && (plan.blocking.rolling == 0 || loads_meet_stores(operands))),
+        in_(copies_ ? staged_strides(plan) : source_),
         kernels_(depthwise_kernels<T>(*plan.request.table->depthwise)),
         grid_(depthwise_grid(plan)),
         lanes_(depthwise_lanes<T>(plan)),
         input_(static_cast<const T*>(operands.input)),
+        out_(static_cast<T*>(operands.out)),
         second_(second_vector()),
-        max_pixels_(kernels_.most_pixels(p_.in_ch_per_group(), plan.blocking.rolling_stride)),
+        max_pixels_(kernels_.most_pixels(p_.in_ch_per_group(), plan.blocking.rolling)),
         blocks_outer_(shares_lines()),
-        residual_(static_cast<const T*>(operands.residual)),
-        out_(static_cast<T*>(operands.out)) {
+        residual_(static_cast<const T*>(operands.residual)) {
     call_.bias = static_cast<const T*>(operands.bias);
     call_.out_n_stride = plan.request.out.channel;
     call_.lo = static_cast<T>(p_.epilogue.lo);
@@ -129,7 +131,7 @@ class DepthwiseRows {
               const DepthwiseTile next = goes_on ? decode_tile(plan_, grid_, number) : tile;
               const DepthwiseTile below = after_depths < end ? decode_tile(plan_, grid_, after_depths) : tile;
               RowCutter{p_, max_pixels_, &pieces}.cut(tile.ow0, tile.pixels);
-              const T* const input = plan_.blocking.pitch > 0 ? stage(tile, staged.as<T>()) : where(tile);
+              const T* const input = copies_ ? stage(tile, staged.as<T>()) : where(tile);
               cut_tile(tile, goes_on ? &next : nullptr, below, input, pieces, &blocks);
               sweep_channels(tile.channels, blocks);
               tile = next;
@@ -178,24 +180,37 @@ class DepthwiseRows {
            cols * p_.kernel[kH] * p_.kernel[kD] * pixel <= kWindowBytes;
   }
 
+  // A load whose address agrees in the low twelve bits with a store under way waits for it. Pixels pages
+  // apart do so all the time where input and output do, as NumPy's large arrays (Zen 4, 1024@7: 30 cycles a
+  // vector in place, 13 apart).
+  static bool loads_meet_stores(const ConvOperands& operands) {
+    constexpr std::uintptr_t kPage = 4096, kReach = 2 * kCacheLine;  // this vector and the one before
+    const auto in = reinterpret_cast<std::uintptr_t>(operands.input);
+    const auto out = reinterpret_cast<std::uintptr_t>(operands.out);
+    return (out - in + kCacheLine - 1) % kPage < kReach + kCacheLine - 1;
+  }
+
   // NumPy's large arrays begin 16 bytes behind a cache line: where all pixels do alike, all vectors but the
   // first are aligned, or every one would straddle two lines (3x3 dilation 4, 960@33: 688 us, 530 with it;
-  // 64@112 293 and 274; below four vectors the one more costs as much).
+  // 64@112 293 and 274; below four vectors the one more costs as much). Where input and output are not
+  // aligned alike, loads are: they are more. But stores, where pixels share cache sets (Zen 5, 1024@7 27 us,
+  // 20 so, 8x2048@7 280 and 225).
   Index second_vector() const {
     constexpr Index kLeastVectors = 4;
-    if (p_.out_ch < kLeastVectors * lanes_ || in_.batch % lanes_ != 0 || plan_.blocking.pitch > 0)
-      return lanes_;
+    if (p_.out_ch < kLeastVectors * lanes_ || source_.batch % lanes_ != 0) return lanes_;
     for (int dim = kD; dim <= kW; ++dim)
-      if (p_.in[dim] > 1 && in_.spatial[dim] % lanes_ != 0) return lanes_;
-    const auto at = static_cast<Index>(reinterpret_cast<std::uintptr_t>(input_) / sizeof(T));
+      if (p_.in[dim] > 1 && source_.spatial[dim] % lanes_ != 0) return lanes_;
+    const void* const aligned = plan_.blocking.pitch > 0 ? static_cast<const void*>(out_) : input_;
+    const auto at = static_cast<Index>(reinterpret_cast<std::uintptr_t>(aligned) / sizeof(T));
     return at % p_.in_ch_per_group() == 0 ? lanes_ - at % lanes_ : lanes_;
   }
 
   // Where the image of a tile begins.
   const T* where(const DepthwiseTile& t) const { return input_ + t.image * in_.batch + t.channel0; }
 
-  // The same of a copy of the rows that the tile reads.
+  // The same of a copy of the rows that the tile reads, aligned as the output's vectors are.
   const T* stage(const DepthwiseTile& t, T* copy) const {
+    copy += (lanes_ - second_) % lanes_;
     const StagedRows rows = staged_rows(p_, t.oh0, t.lines);
     const Index depth = t.od * p_.stride[kD] - p_.pad_begin[kD];  // where it is padding, nothing is read
     const T* from = input_ + t.image * source_.batch + t.channel0 + rows.first * source_.spatial[kH] +
@@ -214,16 +229,17 @@ class DepthwiseRows {
     of_tile.weights += t.channel0;
     if (of_tile.bias) of_tile.bias += t.channel0;
     of_tile.input = input;
+    blocks->clear();
+    if (plan_.blocking.rolling > 0 && rolled_dim(p_) == kD) {
+      if (next != nullptr) ask_for_depths(t, *next, &of_tile);
+      return add_depths(t, of_tile, pieces, blocks);
+    }
     clip(kD, t.od, of_tile.weights_d, &of_tile);
     if (next != nullptr) ask_ahead(t, *next, below, &of_tile);
-    blocks->clear();
     of_tile.line_step = t.line_step * p_.stride[kH] * in_.spatial[kH];
     of_tile.out_line_step = t.line_step * plan_.request.out.spatial[kH];
-    if (plan_.blocking.rolling_stride > 0) {
-      const Index first = t.oh0 * p_.stride[kH] - p_.pad_begin[kH], step = p_.dilation[kH];
-      of_tile.input += first * in_.spatial[kH];
-      of_tile.first_row = ceil_div(max_of(0, -first), step);
-      of_tile.end_row = floor_div(p_.in[kH] - 1 - first, step) + 1;
+    if (plan_.blocking.rolling > 0) {
+      roll(kH, t.oh0, &of_tile);
       for (const RowPiece& piece : pieces) add_block(t, piece, of_tile, blocks);
       return;
     }
@@ -233,9 +249,38 @@ class DepthwiseRows {
       lines.oh0 = t.oh0 + line * t.line_step;
       lines.lines = p_.alike_outputs(kH, lines.oh0, t.lines - line, t.line_step);
       clip(kH, lines.oh0, of_lines.weights_h, &of_lines);
-      of_lines.ahead_input.first += line * of_lines.ahead_input.rows * of_lines.ahead_input.row_step;
-      of_lines.ahead_output.first += line * of_lines.ahead_output.row_step;
+      of_lines.ahead_input.first += line * of_lines.ahead_input.line_step;
+      of_lines.ahead_output.first += line * of_lines.ahead_output.line_step;
       for (const RowPiece& piece : pieces) add_block(lines, piece, of_lines, blocks);
+    }
+  }
+
+  // From `output` on along `dim`, the rolled dimension.
+  void roll(int dim, Index output, ChannelVectorArgs<T>* args) const {
+    const Index first = output * p_.stride[dim] - p_.pad_begin[dim], step = p_.dilation[dim];
+    args->input += first * in_.spatial[dim];
+    args->first_row = ceil_div(max_of(0, -first), step);
+    args->end_row = floor_div(p_.in[dim] - 1 - first, step) + 1;
+  }
+
+  // Each line of a tile with all its depths: for the kernel these are the lines, and planes the rows.
+  void add_depths(const DepthwiseTile& t, ChannelVectorArgs<T> of_tile, const std::vector<RowPiece>& pieces,
+                  std::vector<Block>* blocks) const {
+    const ActivationStrides& out = plan_.request.out;
+    roll(kD, t.od, &of_tile);
+    of_tile.out_line_step = out.spatial[kD];
+    for (Index line = 0; line < t.lines; ++line) {
+      ChannelVectorArgs<T> of_line = of_tile;
+      DepthwiseTile at = t;
+      at.oh0 = t.oh0 + line * t.line_step;
+      at.lines = t.depths;
+      clip(kH, at.oh0, of_line.weights_h, &of_line);
+      std::swap(of_line.kernel[kD], of_line.kernel[kH]);
+      std::swap(of_line.d_tap, of_line.h_tap);
+      std::swap(of_line.weights_d, of_line.weights_h);
+      of_line.ahead_input.first += line * t.line_step * p_.stride[kH] * source_.spatial[kH];
+      of_line.ahead_output.first += line * t.line_step * out.spatial[kH];
+      for (const RowPiece& piece : pieces) add_block(at, piece, of_line, blocks);
     }
   }
 
@@ -268,7 +313,13 @@ class DepthwiseRows {
     share(&args.ahead_input, t.channels, from * stride, piece.pixels * stride, source_.spatial[kW]);
     share(&args.ahead_output, t.channels, from, piece.pixels, out.spatial[kW]);
     args.pixels = piece.pixels;
-    blocks->push_back({kernels_.vector(args.group, piece.pixels, plan_.blocking.rolling_stride), args});
+    blocks->push_back({kernels_.vector(args.group, piece.pixels, plan_.blocking.rolling), args});
+  }
+
+  static constexpr Index kDenseStride = 4;  // beyond it most of a line's pixels are not read at all
+
+  static Index place(const ActivationStrides& s, const DepthwiseTile& at, Index d, Index h) {
+    return at.image * s.batch + at.channel0 + d * s.spatial[kD] + h * s.spatial[kH];
   }
 
   // For the rows of the tile after this one, and for the rows that it is the first to read: below what this
@@ -277,14 +328,10 @@ class DepthwiseRows {
   // line it goes to: from memory 3x3 64@112 takes 540 us instead of 774, 144@56 258 instead of 420.
   void ask_ahead(const DepthwiseTile& t, const DepthwiseTile& next, const DepthwiseTile& below,
                  ChannelVectorArgs<T>* args) const {
-    constexpr Index kDenseStride = 4;  // beyond it most of a line's pixels are not read at all
     const ActivationStrides& out = plan_.request.out;
-    const auto place = [](const ActivationStrides& s, const DepthwiseTile& at, Index d, Index h) {
-      return at.image * s.batch + at.channel0 + d * s.spatial[kD] + h * s.spatial[kH];
-    };
     if (out.channel == 1)
       args->ahead_output = {
-          out_ + place(out, next, next.od, next.oh0), 1, t.line_step * out.spatial[kH], 0, 0, 0};
+          out_ + place(out, next, next.od, next.oh0), t.line_step * out.spatial[kH], 1, 0, 0, 0, 0};
     const bool phases = t.line_step > 1;  // then a line is the first to read one row
     const int dim = p_.kernel[kD] > 1 ? kD : kH;
     const Index last = dim == kD ? t.od : t.oh0 + (t.lines - 1) * t.line_step;
@@ -310,12 +357,36 @@ class DepthwiseRows {
       ++rows;
     }
     const Index columns = (from.ow0 - t.ow0) * p_.stride[kW] * source_.spatial[kW];
-    args->ahead_input = {input_ + place(source_, from, at[kD], at[kH]) + columns,
-                         rows,
-                         (phases ? p_.dilation[kH] : 1) * source_.spatial[kH],
-                         0,
-                         0,
-                         0};
+    const Index row_step = (phases ? p_.dilation[kH] : 1) * source_.spatial[kH];
+    args->ahead_input = {
+        input_ + place(source_, from, at[kD], at[kH]) + columns, rows * row_step, rows, row_step, 0, 0, 0};
+  }
+
+  // For what the tile after this one reads first: the planes below this one's, or those of another stretch.
+  void ask_for_depths(const DepthwiseTile& t, const DepthwiseTile& next, ChannelVectorArgs<T>* args) const {
+    const ActivationStrides& out = plan_.request.out;
+    if (out.channel == 1)
+      args->ahead_output = {out_ + place(out, next, next.od, next.oh0) + (next.ow0 - t.ow0) * out.spatial[kW],
+                            out.spatial[kD],
+                            1,
+                            0,
+                            0,
+                            0,
+                            0};
+    const bool below = next.od > t.od;
+    const Index first = next.od * p_.stride[kD] - p_.pad_begin[kD];
+    const Index depth =
+        below ? (next.od - 1) * p_.stride[kD] - p_.pad_begin[kD] + p_.kernel[kD] : max_of(0, first);
+    const Index row = max_of(0, next.oh0 * p_.stride[kH] - p_.pad_begin[kH]);
+    if (depth >= p_.in[kD] || row >= p_.in[kH] || max_of(p_.stride[kH], p_.stride[kW]) > kDenseStride) return;
+    args->ahead_input = {
+        input_ + place(source_, next, depth, row) + (next.ow0 - t.ow0) * p_.stride[kW] * source_.spatial[kW],
+        p_.stride[kD] * source_.spatial[kD],
+        p_.stride[kH],
+        source_.spatial[kH],
+        0,
+        0,
+        0};
   }
 
   // A block's share: `pixels` pixels from `first` on, in the order they lie in where the tile has all
@@ -331,16 +402,17 @@ class DepthwiseRows {
   const ConvPlan& plan_;
   const ConvProblem& p_;
   const ActivationStrides& source_;
+  const bool copies_;
   const ActivationStrides in_;  // of the input, or of its copy
   const DepthwiseKernels<T>& kernels_;
   const DepthwiseGrid grid_;
   const Index lanes_;
   const T* input_;
+  T* const out_;
   const Index second_;  // channel that the second vector of a tile begins at
   const Index max_pixels_;
   const bool blocks_outer_;
   const T* residual_;
-  T* out_;
   ChannelVectorArgs<T> call_{};  // what all calls have in common
 };
 

@@ -69,16 +69,24 @@ DepthwiseWindow depthwise_window(const ConvPlan& plan) {
                           : pixel_window(p, b.depths, b.rows, b.cols, lanes_of(plan));
 }
 
-Index rolling_stride(const ConvProblem& p, Index lines) {
-  const bool planes = p.kernel[kD] > 1 || p.pad_begin[kD] > 0 || p.pad_end[kD] > 0;
-  if (planes || p.in_ch_per_group() != 1 || lines < kLeastRollingLines) return 0;
-  const auto of_dim = [&](int dim) -> Index {
+int rolling_shape(const ConvProblem& p) {
+  const int rolled = rolled_dim(p);
+  const bool planes = rolled == kH && p.pad_begin[kD] + p.pad_end[kD] > 0;
+  if (planes || p.in_ch_per_group() != 1 || p.out[rolled] == 1) return 0;
+  if (rolled == kD && p.dilation[kD] > 1) return 0;  // only lines are taken by phases
+  if (p.kernel[kW] > 1 && max_of(p.pad_begin[kW], p.pad_end[kW]) > p.dilation[kW]) return 0;
+  if (p.kernel[kW] == 1 && p.pad_begin[kW] + p.pad_end[kW] > 0) return 0;
+  const auto taps_apart = [&](int dim) -> Index {
     const Index dilation = p.dilation[dim], stride = p.stride[dim];
-    const bool one_outside = max_of(p.pad_begin[dim], p.pad_end[dim]) <= dilation;
-    if (p.kernel[dim] != kRollingTaps || !one_outside) return 0;
     return dilation % stride == 0 ? 1 : stride == 2 * dilation ? 2 : 0;
   };
-  return of_dim(kH) == of_dim(kW) ? of_dim(kW) : 0;
+  for (int shape = 1; shape < kRollingShapeCount; ++shape) {
+    const RollingShape& s = kRollingShapes[shape];
+    if (s.planes == (rolled == kD) && p.kernel[rolled] == s.taps && p.kernel[kW] == s.columns &&
+        taps_apart(rolled) == s.stride && taps_apart(kW) == s.column_stride)
+      return shape;
+  }
+  return 0;
 }
 
 DepthwiseGrid depthwise_grid(const ConvPlan& plan) {

@@ -66,10 +66,12 @@ inline Index output_phases(const ConvProblem& p, int dim) {
   return p.kernel[dim] > 1 && p.dilation[dim] % p.stride[dim] == 0 ? p.dilation[dim] / p.stride[dim] : 1;
 }
 
-constexpr Index kLeastRollingLines = 3;  // fewer share less than one line's pixels do
-// Of the rolling kernels that can take the lines of tiles that are read in place, otherwise 0: so many
-// lines, padded by a tap at most.
-Index rolling_stride(const ConvProblem& p, Index lines);
+// Volumes roll the sums of depths, images those of lines; fewer of them share less than the pixels of one do.
+inline int rolled_dim(const ConvProblem& p) { return p.kernel[kD] > 1 ? kD : kH; }
+constexpr Index kLeastRollingLines = 3;
+// The shape (kernels/depthwise_args.h) of the rolling kernels that can take a problem whose rows are read in
+// place, otherwise 0.
+int rolling_shape(const ConvProblem& p);
 
 // Tiles are numbered so that neighbours share memory: copied channels-last windows sweep channels first, rows
 // read in place go down the image (or through its depths), phase by phase of a dilated kernel, channels-first

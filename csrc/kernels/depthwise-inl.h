@@ -86,7 +86,7 @@ PYCONV_INLINE void StridedRow(const ChannelVectorArgs<T>& args, const T* row, co
 
 template <class T, bool kWrite>
 PYCONV_INLINE void Ask(const AskAhead<T>& ahead, Index line, Index channel) {
-  const T* row = ahead.first + line * ahead.rows * ahead.row_step + channel * ahead.channel_step;
+  const T* row = ahead.first + line * ahead.line_step + channel * ahead.channel_step;
   for (Index r = 0; r < ahead.rows; ++r, row += ahead.row_step)
     for (Index v = 0; v < ahead.vectors; ++v) __builtin_prefetch(row + v * ahead.vector_step, kWrite, 2);
 }

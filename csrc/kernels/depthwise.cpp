@@ -12,7 +12,7 @@ template <class T>
 struct DepthwiseSizes {
   static constexpr int kPixels = kRegisters == 32 ? 14 : kVectorBytes == 32 ? 8 : 4;
   // With 16 registers three pixels at most: AVX2 takes 1.3 to 1.6 times as long as line by line.
-  static constexpr int kRollingPixels = kRegisters == 32 ? kMostRollingPixels : 0;
+  static constexpr bool kRolls = kRegisters == 32;
   static constexpr int kVectors = kRegisters == 32 ? 4 : 3;
 };
 
@@ -26,11 +26,15 @@ constexpr void FillPixelVector(DepthwiseKernels<T>& kernels) {
   kernels.pixel_vector[kVectors] = &PixelVectorTile<T, kVectors>;
   if constexpr (kVectors > 1) FillPixelVector<T, kVectors - 1>(kernels);
 }
-template <class T, int kPixels>
+template <class T, int kShape, int kPixels>
 constexpr void FillRollingVector(DepthwiseKernels<T>& kernels) {
-  kernels.rolling_vector[1][kPixels] = &RollingTile<T, kPixels, 1>;
-  kernels.rolling_vector[2][kPixels] = &RollingTile<T, kPixels, 2>;
-  if constexpr (kPixels > 1) FillRollingVector<T, kPixels - 1>(kernels);
+  kernels.rolling_vector[kShape][kPixels] = &RollingTile<T, kShape, kPixels>;
+  if constexpr (kPixels > 1) FillRollingVector<T, kShape, kPixels - 1>(kernels);
+}
+template <class T, int kShape>
+constexpr void FillRollingShapes(DepthwiseKernels<T>& kernels) {
+  FillRollingVector<T, kShape, kRollingShapes[kShape].pixels>(kernels);
+  if constexpr (kShape > 1) FillRollingShapes<T, kShape - 1>(kernels);
 }
 template <class T>
 constexpr DepthwiseKernels<T> MakeDepthwise() {
@@ -39,10 +43,8 @@ constexpr DepthwiseKernels<T> MakeDepthwise() {
   kernels.max_vectors = DepthwiseSizes<T>::kVectors;
   FillChannelVector<T, DepthwiseSizes<T>::kPixels>(kernels);
   FillPixelVector<T, DepthwiseSizes<T>::kVectors>(kernels);
-  if constexpr (DepthwiseSizes<T>::kRollingPixels > 0) {
-    kernels.max_rolling_pixels = DepthwiseSizes<T>::kRollingPixels;
-    FillRollingVector<T, DepthwiseSizes<T>::kRollingPixels>(kernels);
-  }
+  kernels.rolls = DepthwiseSizes<T>::kRolls;
+  if constexpr (DepthwiseSizes<T>::kRolls) FillRollingShapes<T, kRollingShapeCount - 1>(kernels);
   kernels.group_vector = &GroupVector<T>;
   return kernels;
 }

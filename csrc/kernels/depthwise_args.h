@@ -3,27 +3,42 @@
 // (docs/decisions/0005).
 #pragma once
 
+#include <iterator>
+
 #include "core/types.h"
 #include "kernels/tile_output.h"
 
 namespace pyconv {
 
 // What a later call will read or write. While line i of the vector at `channel` is computed, elements
-// first[(i * rows + r) * row_step + v * vector_step + channel * channel_step] are asked for, r < rows, v <
+// first[i * line_step + r * row_step + v * vector_step + channel * channel_step] are asked for, r < rows, v <
 // vectors.
 template <class T>
 struct AskAhead {
   const T* first;
-  Index rows, row_step, vectors, vector_step, channel_step;
+  Index line_step, rows, row_step, vectors, vector_step, channel_step;
 };
 
 constexpr int kMaxDepthwisePixels = 14;
 constexpr int kMaxDepthwiseVectors = 4;
 constexpr int kMostGroupPixels = 32;
 constexpr int kMostGroupChannels = 8;
-constexpr int kMostRollingPixels = 7;
-constexpr int kRollingTaps = 3;
-constexpr int kMostRollingStride = 2;
+constexpr int kMostRollingPixels = 7;  // of any shape
+
+// What a rolling kernel is made for: `taps` rows of taps, lines `stride` rows apart, and rows of `columns`
+// taps, pixels `column_stride` taps apart. So many pixels at most, that sums and columns fit 32 registers.
+// `planes`: a row of taps is a plane of them.
+struct RollingShape {
+  int taps, stride, columns, column_stride, pixels;
+  bool planes;
+};
+constexpr RollingShape kRollingShapes[] = {{},  // none: line by line
+                                           {3, 1, 3, 1, 7, false},
+                                           {3, 2, 3, 2, 7, false},
+                                           {3, 1, 3, 1, 7, true},
+                                           {3, 1, 3, 2, 5, true},
+                                           {5, 1, 1, 1, 5, false}};
+constexpr int kRollingShapeCount = static_cast<int>(std::size(kRollingShapes));
 
 // Vectors of channels; output m = `pixels`, n = channels. Element (line, pixel, n) at tap (kd, kh, kw) reads
 // input[line * line_step + pixel * pixel_step + kd * d_tap + kh * h_tap + kw * w_tap + n] and the weight at
@@ -31,13 +46,13 @@ constexpr int kMostRollingStride = 2;
 // n_valid may be any number of channels: a call computes the vector of them that begins at `channel`, and
 // reads it whole. Where outputs are as far apart as taps or twice as far, the columns of a row, w_tap apart
 // from the first pixel's first tap on, are zeros before first_column and from end_column on.
-// The rolling kernels of stride 1 or 2 take kRollingTaps x kRollingTaps taps, lines `stride` times as far
-// apart as rows of taps (line_step == stride * h_tap) and pixels as taps. Of the rows, h_tap apart, and of
-// the columns that they reach the first is left out if first_row or first_column is 1, the last if end_row or
-// end_column excludes it.
-// In a group of several channels (2, 4 or 8, in as many as out) a tap has the products with channels j of the
-// input in order, whose weights are weights_j apart; `channel` is a multiple of `group`, or of the lanes
-// where these are fewer.
+// The rolling kernels roll the sums of the lines over the input's rows, which are h_tap apart: lines are
+// `stride` of them apart (line_step == stride * h_tap). Where depths are rolled, they are the lines, planes
+// the rows, and the plane's rows of taps, kernel[kD] of them d_tap apart, are added in order. Rows that count
+// are [first_row, end_row); of the columns the first does not if first_column is 1, nor the last if
+// end_column excludes it. In a group of several channels (2, 4 or 8, in as many as out) a tap has the
+// products with channels j of the input in order, whose weights are weights_j apart; `channel` is a multiple
+// of `group`, or of the lanes where these are fewer.
 template <class T>
 struct ChannelVectorArgs : TileOutput<T> {
   Index pixels;
@@ -77,15 +92,15 @@ struct DepthwiseKernels {
   ChannelVectorFn<T> group_vector;                                            // up to kMostGroupPixels
   void (*pixel_vector[kMaxDepthwiseVectors + 1])(const PixelVectorArgs<T>&);  // [vectors of the tile]
 
-  int max_rolling_pixels;  // 0: there are no such kernels
-  ChannelVectorFn<T> rolling_vector[kMostRollingStride + 1][kMostRollingPixels + 1];  // [stride][pixels]
+  bool rolls;  // whether there are such kernels
+  ChannelVectorFn<T> rolling_vector[kRollingShapeCount][kMostRollingPixels + 1];  // [shape][pixels]
 
-  // rolling_stride 0: line by line.
-  Index most_pixels(Index group, Index rolling_stride) const {
-    return rolling_stride > 0 ? max_rolling_pixels : group == 1 ? max_pixels : kMostGroupPixels;
+  // rolling: a shape's number, 0 line by line.
+  Index most_pixels(Index group, int rolling) const {
+    return rolling > 0 ? kRollingShapes[rolling].pixels : group == 1 ? max_pixels : kMostGroupPixels;
   }
-  ChannelVectorFn<T> vector(Index group, Index pixels, Index rolling_stride) const {
-    if (rolling_stride > 0) return rolling_vector[rolling_stride][pixels];
+  ChannelVectorFn<T> vector(Index group, Index pixels, int rolling) const {
+    if (rolling > 0) return rolling_vector[rolling][pixels];
     return group == 1 ? channel_vector[pixels] : group_vector;
   }
 };

@@ -1,7 +1,8 @@
-// Depthwise kernels of 3x3 taps whose lines are as far apart as their rows of taps, or twice as far: the sums
-// of the lines that read the next row of input wait in registers, so that it is loaded once. Bound by the
-// FMAs (7x7 pixels: 8.3 cycles a vector of outputs from L1, 8.9 from L2; line by line, each row loaded three
-// times, 12.5 and 13.4; 14x14 to 7x7 9.8 and 13.0, line by line 15.1 and 16.6). Contract: depthwise_args.h.
+// Depthwise kernels whose lines are as far apart as their rows of taps, or twice as far: the sums of the
+// lines that read the next row of input wait in registers, so that it is loaded once. Of volumes depths are
+// rolled instead of lines: a sum takes the planes in order. Bound by the FMAs (3x3 on Zen 4: 7x7 pixels 8.3
+// cycles a vector of outputs from L1, 8.9 from L2; line by line, each row loaded three times, 12.5 and 13.4;
+// 14x14 to 7x7 9.8 and 13.0, line by line 15.1 and 16.6). Contract: depthwise_args.h.
 #pragma once
 
 #include "kernels/depthwise-inl.h"
@@ -10,69 +11,89 @@ namespace pyconv {
 namespace PYCONV_TARGET_NS {
 namespace {
 
-template <int kPixels, int kStride>
-constexpr int kRollingColumns = (kPixels - 1) * kStride + kRollingTaps;
-// Lines that read one row.
-template <int kStride>
-constexpr int kRollingLines = (kRollingTaps - 1) / kStride + 1;
+// kRollingShapes[kShape] with so many pixels.
+template <int kShape, int kPixels>
+struct RollingSizes {
+  static constexpr RollingShape kOf = kRollingShapes[kShape];
+  static constexpr int kColumns = (kPixels - 1) * kOf.column_stride + kOf.columns;
+  static constexpr int kLines = (kOf.taps - 1) / kOf.stride + 1;  // that read one row
+  static constexpr int kRowsBefore = kOf.taps - kOf.stride;       // of a line, read by lines before it, too
+};
 
 // A row of a tile's input, of one vector of channels.
-template <class T, int kPixels, int kStride>
+template <class T, int kShape, int kPixels>
 struct RollingRow {
-  static constexpr int kColumns = kRollingColumns<kPixels, kStride>;
+  using Sizes = RollingSizes<kShape, kPixels>;
+  static constexpr RollingShape kOf = Sizes::kOf;
+  using Sums = V<T>[Sizes::kLines][kPixels][1];
 
   const ChannelVectorArgs<T>& args;
   const T* weights;
   bool first_inside, last_inside;  // of the columns
-  V<T> x[kColumns];
+  V<T> x[Sizes::kColumns];
 
   RollingRow(const ChannelVectorArgs<T>& tile, Index channel)
       : args(tile),
         weights(tile.weights + channel),
         first_inside(tile.first_column <= 0),
-        last_inside(tile.end_column >= kColumns) {}
+        last_inside(tile.end_column >= Sizes::kColumns) {}
 
-  bool inside(int column) const { return column == 0 ? first_inside : column < kColumns - 1 || last_inside; }
+  bool inside(int column) const {
+    if (kOf.columns == 1) return true;
+    return column == 0 ? first_inside : column < Sizes::kColumns - 1 || last_inside;
+  }
   void load(const T* pixel) {
 #pragma GCC unroll 15
-    for (int j = 0; j < kColumns; ++j, pixel += args.w_tap) x[j] = inside(j) ? LoadU(pixel) : Zero<T>();
+    for (int j = 0; j < Sizes::kColumns; ++j, pixel += args.w_tap)
+      x[j] = inside(j) ? LoadU(pixel) : Zero<T>();
   }
   // To the sums of the lines from that one on which reads it with row of taps `tap`.
-  void add(int tap, V<T> (&sum)[kRollingLines<kStride>][kPixels][1]) const {
-#pragma GCC unroll 3
-    for (int line = 0; line < kRollingLines<kStride>; ++line, tap -= kStride) {
+  void add(int tap, const T* plane_weights, Sums& sum) const {
+#pragma GCC unroll 5
+    for (int line = 0; line < Sizes::kLines; ++line, tap -= kOf.stride) {
       if (tap < 0) break;
-      const T* taps = weights + tap * args.weights_h;
+      const T* taps = plane_weights + tap * args.weights_h;
 #pragma GCC unroll 3
-      for (int k = 0; k < kRollingTaps; ++k, taps += args.weights_w) {
+      for (int k = 0; k < kOf.columns; ++k, taps += args.weights_w) {
         const V<T> w = LoadU(taps);
 #pragma GCC unroll 7
-        for (int p = 0; p < kPixels; ++p)
-          if (inside(p * kStride + k)) Accumulate<T>(&sum[line][p][0], x[p * kStride + k], w);
+        for (int p = 0; p < kPixels; ++p) {
+          const int column = p * kOf.column_stride + k;
+          if (inside(column)) Accumulate<T>(&sum[line][p][0], x[column], w);
+        }
       }
+    }
+  }
+  // The same of all rows of a plane, where there are planes.
+  void add_all(const T* input, int tap, Sums& sum) {
+    const T* of_row = weights;
+    const Index rows = kOf.planes ? args.kernel[kD] : 1;
+    for (Index i = 0; i < rows; ++i, input += args.d_tap, of_row += args.weights_d) {
+      load(input);
+      add(tap, of_row, sum);
     }
   }
 };
 
-template <class T, int kPixels, int kStride>
+template <class T, int kShape, int kPixels>
 void RollingTile(const ChannelVectorArgs<T>& args, Index channel) {
-  constexpr int kLines = kRollingLines<kStride>;
-  constexpr int kRowsBefore = kRollingTaps - kStride;  // of a line, read by the lines before it, too
+  using Sizes = RollingSizes<kShape, kPixels>;
+  constexpr RollingShape kOf = Sizes::kOf;
   TileOutput<T> output = args;
   NextLine(&output, channel * args.out_n_stride);
   output.n_valid = args.n_valid - channel < kLanes<T> ? args.n_valid - channel : kLanes<T>;
   const V<T> bias = args.bias ? PositiveZero<T>(LoadN(args.bias + channel, output.n_valid)) : Zero<T>();
-  const bool last_inside = args.end_row >= (args.lines - 1) * kStride + kRollingTaps;
-  RollingRow<T, kPixels, kStride> row(args, channel);
-  V<T> sum[kLines][kPixels][1] = {};
+  const Index first_row = args.first_row, end_row = args.end_row;  // in registers: stores might change args
+  RollingRow<T, kShape, kPixels> row(args, channel);
+  V<T> sum[Sizes::kLines][kPixels][1] = {};
   const T* input = args.input + channel;
-#pragma GCC unroll 2
-  for (int r = 0; r < kRowsBefore; ++r, input += args.h_tap)
-    if (r > 0 || args.first_row <= 0) row.load(input), row.add(r, sum);
+#pragma GCC unroll 4
+  for (int r = 0; r < Sizes::kRowsBefore; ++r, input += args.h_tap)
+    if (r >= first_row && r < end_row) row.add_all(input, r, sum);
   for (Index line = 0; line < args.lines; ++line) {
 #pragma GCC unroll 2
-    for (int r = kRowsBefore; r < kRollingTaps; ++r, input += args.h_tap)
-      if (r + 1 < kRollingTaps || line + 1 < args.lines || last_inside) row.load(input), row.add(r, sum);
+    for (int r = Sizes::kRowsBefore; r < kOf.taps; ++r, input += args.h_tap)
+      if (line * kOf.stride + r >= first_row && line * kOf.stride + r < end_row) row.add_all(input, r, sum);
     Ask<T, false>(args.ahead_input, line, channel);
     Ask<T, true>(args.ahead_output, line, channel);
 #pragma GCC unroll 7
@@ -81,9 +102,9 @@ void RollingTile(const ChannelVectorArgs<T>& args, Index channel) {
     NextLine(&output, args.out_line_step);
 #pragma GCC unroll 7
     for (int p = 0; p < kPixels; ++p) {
-#pragma GCC unroll 2
-      for (int l = 0; l + 1 < kLines; ++l) sum[l][p][0] = sum[l + 1][p][0];
-      sum[kLines - 1][p][0] = Zero<T>();
+#pragma GCC unroll 4
+      for (int l = 0; l + 1 < Sizes::kLines; ++l) sum[l][p][0] = sum[l + 1][p][0];
+      sum[Sizes::kLines - 1][p][0] = Zero<T>();
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "core/check.h"
 #include "core/math.h"
@@ -26,10 +27,11 @@ struct WindowCase {
   Index zero_columns;  // before and behind the columns that count, where outputs share columns
   Index zero_rows;     // the same for the rolling kernels
 
-  bool rolls(Index rolling_stride) const {
-    for (int dim : {kH, kW})
-      if (kernel[dim] != kRollingTaps || stride[dim] != rolling_stride * dilation[dim]) return false;
-    return kernel[kD] == 1;
+  bool rolls(const RollingShape& shape) const {
+    const int dim = shape.planes ? kD : kH;
+    return kernel[dim] == shape.taps && stride[dim] == shape.stride * dilation[dim] &&
+           kernel[kW] == shape.columns && stride[kW] == shape.column_stride * dilation[kW] &&
+           (shape.planes || kernel[kD] == 1) && (shape.columns > 1 || zero_columns == 0);
   }
 };
 
@@ -46,6 +48,11 @@ constexpr WindowCase kWindows[] = {
     {{{1, 1, 4}}, {{1, 1, 2}}, {{1, 1, 2}}, 2, true, false, 1, 0},
     {{{1, 2, 4}}, {{1, 1, 3}}, {{1, 2, 1}}, 2, true, true, 0, 0},
     {{{1, 2, 3}}, {{1, 1, 4}}, {{1, 1, 2}}, 1, false, false, 0, 0},
+    {{{3, 3, 3}}, {{1, 1, 1}}, {{1, 1, 1}}, 4, true, true, 1, 1},
+    {{{3, 2, 3}}, {{1, 2, 2}}, {{1, 1, 1}}, 3, false, false, 1, 1},
+    {{{3, 1, 3}}, {{1, 2, 2}}, {{1, 1, 1}}, 1, true, false, 0, 0},
+    {{{1, 5, 1}}, {{1, 1, 1}}, {{1, 1, 1}}, 6, true, true, 0, 2},
+    {{{1, 5, 1}}, {{1, 2, 1}}, {{1, 2, 1}}, 1, false, false, 0, 1},
 };
 
 // Channel vectors: the input is channels-last, and whole vectors of it are readable; the last vector ends
@@ -54,11 +61,14 @@ template <class T>
 struct ChannelCase {
   const WindowCase& test;
   Index pixels, channels, group, lanes;
-  Index rolling_stride = 0;
+  int rolling = 0;
+  const RollingShape& shape = kRollingShapes[rolling];
+  int dim = shape.planes ? kD : kH;  // of the lines
   Index readable = std::max(lanes, channels), pixel = readable + 1;
-  Index row = extent(kW, pixels) * pixel, plane = extent(kH, test.lines) * row;
+  Index row = extent(kW, pixels) * pixel, plane = extent(kH, shape.planes ? 1 : test.lines) * row;
+  Index planes = extent(kD, shape.planes ? test.lines : 1);
   Index columns = (extent(kW, pixels) - 1) / test.dilation[kW] + 1;
-  Index rows = (test.lines - 1) * rolling_stride + kRollingTaps;
+  Index rows = (test.lines - 1) * shape.stride + shape.taps;
 
   Index extent(int dim, Index outputs) const {
     return (outputs - 1) * test.stride[dim] + (test.kernel[dim] - 1) * test.dilation[dim] + 1;
@@ -83,7 +93,7 @@ struct ChannelCase {
     args.h_tap = test.dilation[kH] * row;
     args.w_tap = test.dilation[kW] * pixel;
     args.pixel_step = test.stride[kW] * pixel;
-    args.line_step = test.stride[kH] * row;
+    args.line_step = test.stride[dim] * (shape.planes ? plane : row);
     args.weights = weights;
     args.weights_w = group * readable;
     args.weights_h = test.kernel[kW] * args.weights_w;
@@ -94,6 +104,10 @@ struct ChannelCase {
     args.end_column = columns - test.zero_columns;
     args.first_row = test.zero_rows;
     args.end_row = rows - test.zero_rows;
+    if (!shape.planes) return args;
+    std::swap(args.kernel[kD], args.kernel[kH]);
+    std::swap(args.d_tap, args.h_tap);
+    std::swap(args.weights_d, args.weights_h);
     return args;
   }
 
@@ -104,13 +118,14 @@ struct ChannelCase {
       for (Index kh = 0; kh < test.kernel[kH]; ++kh)
         for (Index kw = 0; kw < test.kernel[kW]; ++kw)
           for (Index j = 0; j < group; ++j, weight += readable) {
-            const Index h = line * test.stride[kH] + kh * test.dilation[kH];
+            const Index d = kd * test.dilation[kD] + (dim == kD ? line * test.stride[kD] : 0);
+            const Index h = kh * test.dilation[kH] + (dim == kH ? line * test.stride[kH] : 0);
             const Index w = p * test.stride[kW] + kw * test.dilation[kW], column = w / test.dilation[kW];
-            const Index r = line * rolling_stride + kh;
-            const bool row_counts = rolling_stride == 0 || (r >= args.first_row && r < args.end_row);
+            const Index r = line * shape.stride + (dim == kD ? kd : kh);
+            const bool row_counts = rolling == 0 || (r >= args.first_row && r < args.end_row);
             const bool counts = row_counts && (test.zero_columns == 0 ||
                                                (column >= args.first_column && column < args.end_column));
-            const T* x = args.input + kd * args.d_tap + h * row + w * pixel + c / group * group + j;
+            const T* x = args.input + d * plane + h * row + w * pixel + c / group * group + j;
             sum = multiply_add(counts ? *x : T(0), *weight, sum, fused);
           }
     sum = sum + (test.bias ? args.bias[c] + T(0) : T(0));  // neither -0 stays
@@ -120,13 +135,13 @@ struct ChannelCase {
 
 template <class T>
 std::string check_channel_vector(const KernelTable& table, const ChannelCase<T>& c, GuardAt guard) {
-  GuardedBuffer<T> input(c.extent(kD, 1) * c.plane - 1, guard), bias(c.channels, guard);
+  GuardedBuffer<T> input(c.planes * c.plane - 1, guard), bias(c.channels, guard);
   GuardedBuffer<T> weights(c.test.kernel.product() * c.group * c.readable, guard);
   GuardedBuffer<T> out(c.test.lines * c.pixels * c.channels, guard);
   std::mt19937 rng(static_cast<unsigned>(c.pixels * 17 + c.channels));
   for (const GuardedBuffer<T>* buffer : {&input, &bias, &weights}) buffer->fill_random(rng);
   const ChannelVectorArgs<T> args = c.args(input.data(), weights.data(), bias.data(), out.data());
-  const auto kernel = depthwise_kernels<T>(*table.depthwise).vector(c.group, c.pixels, c.rolling_stride);
+  const auto kernel = depthwise_kernels<T>(*table.depthwise).vector(c.group, c.pixels, c.rolling);
   for (Index n = 0; n < c.channels; n += c.lanes)
     kernel(args, std::max(Index{0}, std::min(n, c.channels - c.lanes)));
   for (Index line = 0; line < c.test.lines; ++line)
@@ -143,11 +158,11 @@ std::string check_channel_vector(const KernelTable& table, const ChannelCase<T>&
 }
 
 template <class T>
-void check_channel_vectors(const KernelTable& table, Index group, Index pixels, Index channels, Index rolling,
+void check_channel_vectors(const KernelTable& table, Index group, Index pixels, Index channels, int rolling,
                            GuardAt guard) {
   const Index lanes = dense_kernels<T>(table).lanes;
   for (const WindowCase& test : kWindows) {
-    if (rolling > 0 && !test.rolls(rolling)) continue;
+    if (rolling > 0 && !test.rolls(kRollingShapes[rolling])) continue;
     const std::string wrong =
         check_channel_vector<T>(table, {test, pixels, channels, group, lanes, rolling}, guard);
     if (!wrong.empty())
@@ -220,10 +235,9 @@ void check_depthwise(const KernelTable& table) {
   const Index lanes = dense_kernels<T>(table).lanes;
   const DepthwiseKernels<T>& kernels = depthwise_kernels<T>(*table.depthwise);
   REQUIRE(kernels.max_pixels <= kMaxDepthwisePixels);
-  REQUIRE(kernels.max_rolling_pixels <= kMostRollingPixels);
   REQUIRE(kernels.max_vectors <= kMaxDepthwiseVectors);
   for (GuardAt guard : {GuardAt::kBegin, GuardAt::kEnd}) {
-    for (Index rolling = 0; rolling <= kMostRollingStride; ++rolling)
+    for (int rolling = 0; rolling < (kernels.rolls ? kRollingShapeCount : 1); ++rolling)
       for (Index pixels = 1; pixels <= kernels.most_pixels(1, rolling); ++pixels)
         for (Index channels : {Index{1}, lanes - 1, lanes, 2 * lanes + 3})
           check_channel_vectors<T>(table, 1, pixels, channels, rolling, guard);
