@@ -3,7 +3,8 @@
 // core at 3.7 GHz: depthwise's are estimates; Winograd's, and what direct reads from memory, were fitted to
 // 215 layers of ../shared/data/layers.csv of all kernels and strides, float32, layer and plain function in
 // both memory formats alike (docs/decisions/0017): there the choice took 1.008 times as long as the best one,
-// geometric mean, and 1.32 times at worst.
+// geometric mean, and 1.32 times at worst. What weights cost that come from memory is between Zen 4 and Zen 5
+// (docs/decisions/0024).
 #pragma once
 
 #include <limits>
@@ -23,7 +24,7 @@ constexpr Index kDenseVectorBytes = 64;
 constexpr double kDenseLeastFilled = 0.25;
 // Weights that caches do not hold come from memory.
 constexpr double kCachedWeights = 1.0e6;
-constexpr double kWeightsReadPerUs = 8.3e3;
+constexpr double kWeightsReadPerUs = 4.5e3;
 
 inline double padded_out_ch(const ConvProblem& p) {
   return static_cast<double>(

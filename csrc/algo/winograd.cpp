@@ -17,7 +17,7 @@ namespace {
 // Tiles multiplied with one sweep over the transformed weights.
 constexpr Index kTilesPerBlock = 56;
 // Larger weights come from memory, not from a cache that cores share.
-constexpr std::size_t kSharedCacheBytes = std::size_t{24} << 20;
+constexpr std::size_t kSharedCacheBytes = std::size_t{20} << 20;
 // Depths of a block where kernels look across them, so that their panels are shared.
 constexpr Index kDepthsPerBlock = 4;
 

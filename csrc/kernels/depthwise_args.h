@@ -3,8 +3,6 @@
 // (docs/decisions/0005).
 #pragma once
 
-#include <iterator>
-
 #include "core/types.h"
 #include "kernels/tile_output.h"
 
@@ -38,7 +36,7 @@ constexpr RollingShape kRollingShapes[] = {{},  // none: line by line
                                            {3, 1, 3, 1, 7, true},
                                            {3, 1, 3, 2, 5, true},
                                            {5, 1, 1, 1, 5, false}};
-constexpr int kRollingShapeCount = static_cast<int>(std::size(kRollingShapes));
+constexpr int kRollingShapeCount = sizeof(kRollingShapes) / sizeof(kRollingShapes[0]);
 
 // Vectors of channels; output m = `pixels`, n = channels. Element (line, pixel, n) at tap (kd, kh, kw) reads
 // input[line * line_step + pixel * pixel_step + kd * d_tap + kh * h_tap + kw * w_tap + n] and the weight at
