@@ -25,7 +25,7 @@ import time
 from collections.abc import Iterator
 
 from pyconv.bench import placement
-from pyconv.bench.data import make_data, make_truth
+from pyconv.bench.data import TOLERANCE, make_data, make_truth
 from pyconv.bench.harness import cache_evictor
 from pyconv.bench.problem_string import parse_case
 from pyconv.bench.progress import progress
@@ -34,7 +34,6 @@ from pyconv.bench.rivals.base import CHANNELS_LAST, LAYOUTS, Setup
 from pyconv.bench.run import SETTLE_SECONDS
 
 PROCESSES, BLOCK_SECONDS = 2, 1e-3
-MOST_ROUNDOFFS = 64  # of sum|x||w|: Winograd's F(4x4) stays below; a build that is wrong does not
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +89,7 @@ def serve(task: Task) -> None:
         setup = Setup(task.layout, task.threads, placement.offset(int(line), task.placements))
         ready = rival.prepare(case, data, setup)
         error = truth.error(ready.to_numpy(ready.call()))
-        if error > MOST_ROUNDOFFS:
+        if error > TOLERANCE:
             raise SystemExit(f"{task.problem}: an error of {error:.3g} roundoffs of sum|x||w|")
         begin = time.perf_counter()
         ready.call()

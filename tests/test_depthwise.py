@@ -7,6 +7,7 @@ import pytest
 from cases import CONV, FUSED_ISAS, in_layout, same_bits
 
 import pyconv
+from pyconv.bench.data import placed
 from pyconv.testing import ConvCase
 
 MAX_SCRATCH = 16 << 20
@@ -126,14 +127,9 @@ def test_extreme_windows_are_exact_within_bounded_scratch(case, layout):
     assert np.array_equal(result, expected)
 
 
-def at_offset(array, offset):
-    """A copy, channels-last, that begins `offset` bytes behind a cache line."""
-    shape = np.moveaxis(array, 1, -1).shape
-    memory = np.empty(array.nbytes + 128, np.uint8)
-    first = -memory.ctypes.data % 64 + offset
-    placed = memory[first : first + array.nbytes].view(array.dtype).reshape(shape)
-    placed[...] = np.moveaxis(array, 1, -1)
-    return np.moveaxis(placed, -1, 1)
+def placed_channels_last(array, offset):
+    """A copy, channels-last, that begins `offset` bytes into a page."""
+    return np.moveaxis(placed(np.moveaxis(array, 1, -1), offset), -1, 1)
 
 
 @pytest.mark.parametrize("isa", FUSED_ISAS)
@@ -145,20 +141,10 @@ def test_bits_do_not_depend_on_where_the_array_begins(isa, stride):
     arguments = case.arguments("dense")
     expected = CONV[2](**arguments, algorithm="direct")
     for offset in range(0, 64, 4):
-        placed = arguments | {"input": at_offset(arguments["input"], offset)}
+        moved = arguments | {"input": placed_channels_last(arguments["input"], offset)}
         for threads in (1, 3):
             with pyconv.options(isa=isa, num_threads=threads):
-                assert same_bits(CONV[2](**placed, algorithm="depthwise"), expected), offset
-
-
-def in_page(array, offset):
-    """The same that begins `offset` bytes into a page."""
-    shape = np.moveaxis(array, 1, -1).shape
-    memory = np.empty(array.nbytes + 8192, np.uint8)
-    first = -memory.ctypes.data % 4096 + offset
-    placed = memory[first : first + array.nbytes].view(array.dtype).reshape(shape)
-    placed[...] = np.moveaxis(array, 1, -1)
-    return np.moveaxis(placed, -1, 1)
+                assert same_bits(CONV[2](**moved, algorithm="depthwise"), expected), offset
 
 
 @pytest.mark.parametrize("isa", FUSED_ISAS)
@@ -171,11 +157,11 @@ def test_bits_do_not_depend_on_where_the_output_lies(isa, stride):
     arguments = case.arguments("dense")
     expected = CONV[2](**arguments, algorithm="direct")
     for begins, offset in itertools.product((0, 16, 20), (0, 16, 64, 128, 2048, 4032)):
-        placed = arguments | {"input": in_page(arguments["input"], begins)}
-        out = in_page(np.full_like(expected, np.nan), (begins + offset) % 4096)
+        moved = arguments | {"input": placed_channels_last(arguments["input"], begins)}
+        out = placed_channels_last(np.full_like(expected, np.nan), (begins + offset) % 4096)
         for threads in (1, 3):
             with pyconv.options(isa=isa, num_threads=threads):
-                CONV[2](**placed, algorithm="depthwise", out=out)
+                CONV[2](**moved, algorithm="depthwise", out=out)
             assert same_bits(out, expected), (begins, offset, threads)
 
 

@@ -125,7 +125,8 @@ class DepthwiseRows {
             const Index end = tiles * (chunk + 1) / plan_.chunks;
             DepthwiseTile tile = decode_tile(plan_, grid_, number);
             while (number < end) {
-              const Index after_depths = p_.kernel[kD] > 1 ? number + p_.out[kD] - tile.od : end;
+              const bool has_below = p_.kernel[kD] > 1 && plan_.blocking.rolling == 0;
+              const Index after_depths = has_below ? number + p_.out[kD] - tile.od : end;
               // What another thread will do is not asked for: it would take the lines from that thread.
               const bool goes_on = ++number < end;
               const DepthwiseTile next = goes_on ? decode_tile(plan_, grid_, number) : tile;

@@ -2,6 +2,7 @@
 // edges: partial vectors, strides and dilations that share taps or do not.
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -236,6 +237,11 @@ void check_depthwise(const KernelTable& table) {
   const DepthwiseKernels<T>& kernels = depthwise_kernels<T>(*table.depthwise);
   REQUIRE(kernels.max_pixels <= kMaxDepthwisePixels);
   REQUIRE(kernels.max_vectors <= kMaxDepthwiseVectors);
+  for (const RollingShape& shape : kRollingShapes) {
+    REQUIRE(shape.pixels <= kMostRollingPixels);
+    const auto rolls = [&](const WindowCase& test) { return test.rolls(shape); };
+    if (shape.taps > 0) REQUIRE(std::any_of(std::begin(kWindows), std::end(kWindows), rolls));
+  }
   for (GuardAt guard : {GuardAt::kBegin, GuardAt::kEnd}) {
     for (int rolling = 0; rolling < (kernels.rolls ? kRollingShapeCount : 1); ++rolling)
       for (Index pixels = 1; pixels <= kernels.most_pixels(1, rolling); ++pixels)
