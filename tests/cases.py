@@ -78,9 +78,9 @@ BIG_CASES = [
     ConvCase(in_ch=512, out_ch=512, size=(23, 14), kernel=(5, 3), padding=(2, 1), groups=512, bias=True),
     ConvCase(in_ch=6, out_ch=14, size=(9, 16, 33), kernel=(3, 3, 3), padding=1, stride=(1, 1, 2), groups=2),
     ConvCase(in_ch=300, out_ch=34, size=(7, 9), kernel=(3, 3), padding=1, bias=True),
-    # Channels-last output of more than 2 MB is streamed; the pixels of one tile end inside cache lines.
-    ConvCase(in_ch=35, out_ch=131, size=(65, 67), kernel=(1, 1), bias=True, residual=True),
-    ConvCase(in_ch=60, out_ch=111, size=(69, 71), kernel=(1, 1), groups=3, activation="relu"),
+    # Channels-last output of more than 8 MB is streamed; the pixels of one tile end inside cache lines.
+    ConvCase(in_ch=5, out_ch=131, size=(127, 133), kernel=(1, 1), bias=True, residual=True),
+    ConvCase(in_ch=9, out_ch=111, size=(137, 141), kernel=(1, 1), groups=3, activation="relu"),
     # A padded row that does not fit L2, read in place because tiles can end where the taps inside change.
     ConvCase(in_ch=560, out_ch=12, size=(5, 33), kernel=(3, 3), padding=(2, 24), dilation=(2, 24), bias=True),
 ]

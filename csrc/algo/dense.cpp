@@ -1,5 +1,7 @@
 #include "algo/dense.h"
 
+#include "runtime/cpu.h"
+
 namespace pyconv {
 
 ChunkGrid chunk_grid(const ConvPlan& plan) {
@@ -37,9 +39,17 @@ Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number) {
   return c;
 }
 
+namespace {
+
+std::size_t output_bytes(const ConvProblem& p) {
+  return static_cast<std::size_t>(p.out_elements()) * element_bytes(p);
+}
+
+}  // namespace
+
 bool outgrows_caches(const ConvProblem& p) {
   const bool hidden = p.in_ch_per_group() * p.taps() >= kTermsHidingStores;
-  return static_cast<std::size_t>(p.out_elements()) * element_bytes(p) >= (hidden ? 1 : 4) * kStreamedBytes;
+  return output_bytes(p) >= (hidden ? 1 : 4) * kLargeOutput;
 }
 
 bool streams_output(const ConvPlan& plan) {
@@ -47,8 +57,10 @@ bool streams_output(const ConvPlan& plan) {
   const ActivationStrides& out = plan.request.out;
   const Blocking& b = plan.blocking;
   const std::size_t tile = static_cast<std::size_t>(kMaxTileRows * p.out_ch) * element_bytes(p);
-  return outgrows_caches(p) && tile <= kL2Bytes / 4 && b.kind == TileKind::kOcVector && b.oc_inner &&
-         b.oc_per_chunk * b.groups_per_chunk == p.out_ch && out.channel == 1 && out.spatial[kW] == p.out_ch;
+  const std::size_t streamed = cache_sizes().l1d <= kSmallL1 ? kStreamedPastSmallL1 : kStreamedPastLargeL1;
+  return outgrows_caches(p) && output_bytes(p) >= streamed && tile <= kL2Bytes / 4 &&
+         b.kind == TileKind::kOcVector && b.oc_inner && b.oc_per_chunk * b.groups_per_chunk == p.out_ch &&
+         out.channel == 1 && out.spatial[kW] == p.out_ch;
 }
 
 Index stream_elements(const ConvPlan& plan) {

@@ -28,8 +28,8 @@ Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number);
 
 // Whether whoever reads the output will not find it in L2.
 bool outgrows_caches(const ConvProblem& p);
-// Whether besides, in the order in which a sweep with oc_inner makes it, it is one stream: pixels without
-// gaps.
+// Whether besides L3 is better left to others, and the output, in the order in which a sweep with oc_inner
+// makes it, is one stream: pixels without gaps.
 bool streams_output(const ConvPlan& plan);
 // Elements of the buffer of one thread; 0 where nothing is streamed.
 Index stream_elements(const ConvPlan& plan);
@@ -83,12 +83,18 @@ constexpr Index kPixelUnit = 2;
 // Shares of the per-core cache that blockings are cut for. Flat optimum; see docs/decisions/0009.
 constexpr std::size_t kL2Bytes = std::size_t{1} << 20;
 
-// From so many bytes on, output is streamed past the caches; from four times as many on where sums are so
-// short that L3 takes their results faster than memory does (16 > 32, 3 MB: 375 us, streamed 450). A chain of
-// layers, each reading what the one before wrote, gains too: three pointwise ones of 64 channels at 96x96
-// (2.4 MB) 1790 -> 1540 us, at 64x64 (1 MB) 690 either way.
-constexpr std::size_t kStreamedBytes = 2 * kL2Bytes;
+// From so many bytes on whoever reads the output will not find it in L2; from four times as many on where
+// sums are so short that L3 takes their results faster than memory does (16 > 32, 3 MB: 375 us, streamed
+// 450).
+constexpr std::size_t kLargeOutput = 2 * kL2Bytes;
 constexpr Index kTermsHidingStores = 20;
+
+// From so many on it is streamed past all caches where the first level is 32 KB (Zen 4: a chain of three
+// pointwise layers of 64 channels at 96x96, 2.4 MB, 1790 -> 1540 us). Cores with more (Zen 5) leave in L3
+// what the next layer finds there: 64 > 256@56, 3.2 MB, and back, twice, 1680 us, streamed 1940; 64 >
+// 64@192, 9.4 MB, four times, 6200 and 5500.
+constexpr std::size_t kStreamedPastSmallL1 = kLargeOutput, kStreamedPastLargeL1 = 4 * kLargeOutput;
+constexpr std::size_t kSmallL1 = std::size_t{32} << 10;
 
 // Calls one function for either element type: dispatch(problem, [&](auto zero) { using T = decltype(zero);
 // ... }).
