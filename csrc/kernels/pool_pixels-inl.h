@@ -8,8 +8,11 @@ namespace pyconv {
 namespace PYCONV_TARGET_NS {
 namespace {
 
-// Bytes ahead of every load that are asked for, into L2: average 2x2 stride 2 of 8x256@28 from memory 657 us,
-// 424 with it (2 KB 602, 8 KB 442); before pixels were met in order 804 (torch 434).
+// Bytes ahead of every load that are asked for. Into L2 alone, average 2x2 stride 2 of 8x256@28 from memory
+// took 657 us on Zen 4, 424 with it (2 KB 602, 8 KB 442); before pixels were met in order 804 (torch 434).
+// Into L1, Zen 5: that from L3 90 -> 78 us, max 3x3 stride 2 of 8x64@112 1230 -> 910, average 3x3 8x256@14
+// float64 96 ->
+// 81. What is in L2 already loses 8 % (3x3 1280@8).
 constexpr Index kPixelAhead = 4096;
 
 // Neighbouring vectors of channels; kPartial: fewer channels than lanes.
@@ -20,7 +23,7 @@ struct ChannelBlock {
 
   V<T> Load(const T* p, int v) const {
     p += first + v * kLanes<T>;
-    if constexpr (kAsks) __builtin_prefetch(p + kPixelAhead / static_cast<Index>(sizeof(T)), 0, 2);
+    if constexpr (kAsks) __builtin_prefetch(p + kPixelAhead / static_cast<Index>(sizeof(T)), 0, 3);
     if constexpr (kPartial)
       return LoadN(p, partial);
     else
@@ -254,7 +257,8 @@ void PixelsApart(const PoolArgs<T>& a, const PixelRow<T>& r, const ColumnRange& 
 }
 
 // A window that is read as its rows lie in memory: column by column, of each all channels, into a buffer
-// (average of 8x1000@7 from memory 124 us, 103 so, from a cache 33 and 28).
+// (average of 8x1000@7 from memory 124 us, 103 so, from a cache 33 and 28). Not of two columns, which stay in
+// registers (2x2 stride 2 of 8x256@28 from L3 108 us so, 90 without).
 template <class T>
 struct WindowColumns {
   static constexpr Index kBytes = 32 << 10;
@@ -265,7 +269,7 @@ struct WindowColumns {
 template <class T>
 bool ReadsByColumns(const PoolArgs<T>& a) {
   const Index pixel = (a.channel_end - a.channel_begin) * static_cast<Index>(sizeof(T));
-  return a.kernel[kW] > 1 && pixel >= WindowColumns<T>::kLongPixel &&
+  return a.kernel[kW] > 2 && pixel >= WindowColumns<T>::kLongPixel &&
          a.kernel[kW] * WindowColumns<T>::kLongPixel <= WindowColumns<T>::kBytes;
 }
 
@@ -315,22 +319,33 @@ PYCONV_INLINE void StoreColumns(const Block& block, const T* sum, Index step, In
   StorePixel(acc, block, divisor, out);
 }
 
+// Elements [0, length) behind p of every row: columns, one after the other, or a part of one. A function of
+// its own, so that its loop keeps its pointers in registers (8x1000@7 19.0 us, 18.0 so).
+template <class Op, class T>
+__attribute__((noinline)) void SumStretch(const WindowRows<T>& window, const T* p, Index length, T* sum) {
+  const WindowRows<T> rows = window;  // in registers
+  // What is read in order needs no asking.
+  EachBlock<T, 4, false>(0, 0, length, [&](const auto& block) { SumColumn<Op>(rows, block, p, sum); });
+}
+
 // Channels [begin, end) of output `o` of a row that is not empty.
 template <class Op, class T>
 void PixelByColumns(const PoolArgs<T>& a, const PixelRow<T>& r, Index o, Index begin, Index end,
                     WindowColumns<T>* columns) {
   const TapRange taps = ValidTaps(a, kW, o);
-  const Index step = end - begin;
+  const Index channels = end - begin, step = a.dilation[kW] * a.in_stride.spatial[kW];
   const Index first = WindowStart(a, kW, o) + taps.first * a.dilation[kW];
-  const T* p = r.rows.first + first * a.in_stride.spatial[kW];
-  T* const sums = columns->sum - begin;
-  // What is read in order needs no asking.
-  const auto each_block = [&](const auto& f) { EachBlock<T, 4, false>(begin, begin, end, f); };
-  for (Index j = 0; j < taps.count; ++j, p += a.dilation[kW] * a.in_stride.spatial[kW])
-    each_block([&](const auto& block) { SumColumn<Op>(r.rows, block, p, sums + j * step); });
+  const T* p = r.rows.first + first * a.in_stride.spatial[kW] + begin;
+  if (step == channels)
+    SumStretch<Op>(r.rows, p, taps.count * channels, columns->sum);
+  else
+    for (Index j = 0; j < taps.count; ++j)
+      SumStretch<Op>(r.rows, p + j * step, channels, columns->sum + j * channels);
   const PixelDivisor<Op, T> divisor(a, r.divisor, o);
-  T* const out = r.out + o * a.out_stride.spatial[kW];
-  each_block([&](const auto& block) { StoreColumns<Op>(block, sums, step, taps.count, divisor, out); });
+  T* const out = r.out + o * a.out_stride.spatial[kW] + begin;
+  EachBlock<T, 4, false>(0, 0, channels, [&](const auto& block) {
+    StoreColumns<Op>(block, columns->sum, channels, taps.count, divisor, out);
+  });
 }
 
 // As many channels at a time as the buffer takes, in even parts.
