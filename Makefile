@@ -58,7 +58,7 @@ bench-once: $(VENV)/.wheel $(VENV)/.bench ## run each benchmark once and check i
 	@$(PY) -m pytest benchmarks --benchmark-disable --quiet -p no:cacheprovider
 
 figures: $(VENV)/.wheel $(VENV)/.bench ## measure every published figure again (40 minutes) and write README's tables
-	@$(PY) -m pyconv bench layers pool --threads 1,2 --seconds 2 --output $(RESULTS) \
+	@$(PY) -m pyconv bench layers pool --threads 1,2 --seconds 1 --output $(RESULTS) \
 	    --rivals pyconv-layer,pyconv-function,pyconv-medium,torch,torch-prepacked
 	@for threads in 1 2; do \
 	    $(PY) -m pyconv bench layers --threads $$threads --seconds 1 --output $(RESULTS) --name engines-$$threads \

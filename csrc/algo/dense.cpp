@@ -52,12 +52,17 @@ bool outgrows_caches(const ConvProblem& p) {
   return output_bytes(p) >= (hidden ? 1 : 4) * kLargeOutput;
 }
 
+bool asks_for_memory(const ConvProblem& p) {
+  const std::size_t input = static_cast<std::size_t>(p.batch * p.in_ch * p.in.product()) * element_bytes(p);
+  return !has_large_l1() || input + output_bytes(p) > cache_sizes().l3 / 2;
+}
+
 bool streams_output(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const ActivationStrides& out = plan.request.out;
   const Blocking& b = plan.blocking;
   const std::size_t tile = static_cast<std::size_t>(kMaxTileRows * p.out_ch) * element_bytes(p);
-  const std::size_t streamed = cache_sizes().l1d <= kSmallL1 ? kStreamedPastSmallL1 : kStreamedPastLargeL1;
+  const std::size_t streamed = has_large_l1() ? kStreamedPastLargeL1 : kStreamedPastSmallL1;
   return outgrows_caches(p) && output_bytes(p) >= streamed && tile <= kL2Bytes / 4 &&
          b.kind == TileKind::kOcVector && b.oc_inner && b.oc_per_chunk * b.groups_per_chunk == p.out_ch &&
          out.channel == 1 && out.spatial[kW] == p.out_ch;

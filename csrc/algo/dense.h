@@ -28,8 +28,12 @@ Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number);
 
 // Whether whoever reads the output will not find it in L2.
 bool outgrows_caches(const ConvProblem& p);
-// Whether besides L3 is better left to others, and the output, in the order in which a sweep with oc_inner
-// makes it, is one stream: pixels without gaps.
+// Whether what is read and written next is asked for ahead. With a large L1 not what is found in L3: the
+// hardware's prefetchers bring it as fast, and every line asked for takes the place of a load
+// (docs/decisions/0026).
+bool asks_for_memory(const ConvProblem& p);
+// Whether the output leaves L3 to others, and, in the order in which a sweep with oc_inner makes it, is one
+// stream: pixels without gaps.
 bool streams_output(const ConvPlan& plan);
 // Elements of the buffer of one thread; 0 where nothing is streamed.
 Index stream_elements(const ConvPlan& plan);
@@ -94,7 +98,6 @@ constexpr Index kTermsHidingStores = 20;
 // what the next layer finds there: 64 > 256@56, 3.2 MB, and back, twice, 1680 us, streamed 1940; 64 >
 // 64@192, 9.4 MB, four times, 6200 and 5500.
 constexpr std::size_t kStreamedPastSmallL1 = kLargeOutput, kStreamedPastLargeL1 = 4 * kLargeOutput;
-constexpr std::size_t kSmallL1 = std::size_t{32} << 10;
 
 // Calls one function for either element type: dispatch(problem, [&](auto zero) { using T = decltype(zero);
 // ... }).

@@ -10,6 +10,7 @@
 
 #include "algo/depthwise_run.h"
 #include "algo/depthwise_tiles.h"
+#include "runtime/cpu.h"
 #include "runtime/thread_pool.h"
 #include "runtime/workspace.h"
 
@@ -92,7 +93,8 @@ class DepthwiseRows {
         out_(static_cast<T*>(operands.out)),
         second_(second_vector()),
         max_pixels_(kernels_.most_pixels(p_.in_ch_per_group(), plan.blocking.rolling)),
-        blocks_outer_(shares_lines()),
+        blocks_outer_(has_large_l1() || shares_lines()),
+        asks_(asks_for_memory(p_)),
         residual_(static_cast<const T*>(operands.residual)) {
     call_.bias = static_cast<const T*>(operands.bias);
     call_.out_n_stride = plan.request.out.channel;
@@ -172,7 +174,8 @@ class DepthwiseRows {
 
   // Pixels of no whole number of cache lines share lines with their neighbours: all vectors take a block
   // while its window is in L1 (5x1x1 24@16x112x112 4.4 -> 3.7 ms, 3x3 24@190 380 -> 358 us, 5x5 72@56 153 ->
-  // 147). Other pixels are faster one vector after the other (3x3 32@112 103 us, 135 so).
+  // 147). Other pixels are faster one vector after the other where L1 is small (Zen 4, 3x3 32@112 103 us, 135
+  // so); on Zen 5 none is (docs/decisions/0026).
   bool shares_lines() const {
     constexpr Index kWindowBytes = 28 << 10;
     const Index cols = (max_pixels_ - 1) * p_.stride[kW] + window_extent(p_.kernel[kW], p_.dilation[kW]);
@@ -232,11 +235,11 @@ class DepthwiseRows {
     of_tile.input = input;
     blocks->clear();
     if (plan_.blocking.rolling > 0 && rolled_dim(p_) == kD) {
-      if (next != nullptr) ask_for_depths(t, *next, &of_tile);
+      if (next != nullptr && asks_) ask_for_depths(t, *next, &of_tile);
       return add_depths(t, of_tile, pieces, blocks);
     }
     clip(kD, t.od, of_tile.weights_d, &of_tile);
-    if (next != nullptr) ask_ahead(t, *next, below, &of_tile);
+    if (next != nullptr && asks_) ask_ahead(t, *next, below, &of_tile);
     of_tile.line_step = t.line_step * p_.stride[kH] * in_.spatial[kH];
     of_tile.out_line_step = t.line_step * plan_.request.out.spatial[kH];
     if (plan_.blocking.rolling > 0) {
@@ -412,7 +415,7 @@ class DepthwiseRows {
   T* const out_;
   const Index second_;  // channel that the second vector of a tile begins at
   const Index max_pixels_;
-  const bool blocks_outer_;
+  const bool blocks_outer_, asks_;
   const T* residual_;
   ChannelVectorArgs<T> call_{};  // what all calls have in common
 };

@@ -280,7 +280,7 @@ class DirectRun {
   const ConvPlan& plan_;
   const DenseKernels<T>& kernels_;
   const bool asks_ahead_ = plan_.blocking.in_place && plan_.blocking.kind == TileKind::kOcVector &&
-                           plan_.request.problem.taps() == 1;
+                           plan_.request.problem.taps() == 1 && asks_for_memory(plan_.request.problem);
   const T* input_;
   const ChunkGrid grid_;
   const BandLayout layout_;
@@ -288,8 +288,7 @@ class DirectRun {
   const ConvOperands& operands_;
 };
 
-// --- planning
-// ----------------------------------------------------------------------------------------------------
+// --- planning -----------------------------------------------------------------------------------------
 
 // Vectors of pixels where the input runs along rows and rows nearly fill their vectors: nothing is
 // transposed. Vectors of output channels elsewhere, where there are channels enough. Measured on Zen 4 (3x3

@@ -251,6 +251,8 @@ const CacheSizes& cache_sizes() {
   return sizes;
 }
 
+bool has_large_l1() { return cache_sizes().l1d > std::size_t{32} << 10; }
+
 double cgroup_cpu_quota(const std::string& root) {
   std::ifstream groups(root + "/proc/self/cgroup");
   double tightest = 0;

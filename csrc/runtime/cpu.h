@@ -19,6 +19,9 @@ struct CacheSizes {
 };
 // Where detection fails: 32 KB, 512 KB, 4 MB, which no current machine falls below by much.
 const CacheSizes& cache_sizes();
+// Of more than 32 KB, as Zen 5 has (and Intel since Ice Lake): what else those cores do better, their
+// prefetchers and their way to L3, has no flag of its own. Only speed may depend on it.
+bool has_large_l1();
 
 // min(affinity mask, cgroup v1/v2 quota rounded up), at least 1.
 int available_cpus();

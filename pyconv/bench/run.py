@@ -22,8 +22,8 @@ from pyconv.bench.records import Measurement, Run
 from pyconv.bench.rivals import Rival
 from pyconv.bench.suites import Options, Suite
 
-# Another runtime's workers go on spinning after its call; one millisecond of untimed calls outlasts them.
-SETTLE_SECONDS = 1e-3
+# Another runtime's workers go on spinning after its call, PyTorch's for 9 ms: untimed calls outlast them.
+SETTLE_SECONDS = 12e-3
 
 
 @dataclasses.dataclass(frozen=True)
