@@ -11,8 +11,7 @@ namespace {
 // Bytes ahead of every load that are asked for. Into L2 alone, average 2x2 stride 2 of 8x256@28 from memory
 // took 657 us on Zen 4, 424 with it (2 KB 602, 8 KB 442); before pixels were met in order 804 (torch 434).
 // Into L1, Zen 5: that from L3 90 -> 78 us, max 3x3 stride 2 of 8x64@112 1230 -> 910, average 3x3 8x256@14
-// float64 96 ->
-// 81. What is in L2 already loses 8 % (3x3 1280@8).
+// float64 96 -> 81. What is in L2 already loses 8 % (3x3 1280@8).
 constexpr Index kPixelAhead = 4096;
 
 // Neighbouring vectors of channels; kPartial: fewer channels than lanes.
