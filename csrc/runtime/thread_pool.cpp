@@ -76,7 +76,7 @@ struct alignas(kCacheLine) Worker {
 class Pool {
  public:
   // False, with nothing done, if another caller has the pool.
-  bool run(int helpers, Index chunks, ChunkSource& source, Body body, double serial_us);
+  bool run(int helpers, Index chunks, ChunkRanges& ranges, Body body, double serial_us);
 
  private:
   static constexpr std::uint64_t kSeats = 0xffffffffu;
@@ -85,7 +85,7 @@ class Pool {
   void start_workers(int count);
   void wake_below(int parent);
   static void wake(Worker& worker);
-  void compute() noexcept;
+  void compute(int participant) noexcept;
   void join(std::uint32_t entered, steady_clock::duration chunk_time);
   void pull_straggler();
 
@@ -101,7 +101,7 @@ class Pool {
 
   // Read by spinning workers, written once a job.
   alignas(kCacheLine) std::atomic<std::uint64_t> gate_{0};
-  ChunkSource* source_ = nullptr;
+  ChunkRanges* ranges_ = nullptr;
   const Body* body_ = nullptr;
   int helpers_ = 0;
   bool wake_sleepers_ = false;
@@ -120,19 +120,19 @@ class Pool {
   Worker* workers_[kMaxWorkers] = {};
 };
 
-bool Pool::run(int helpers, Index chunks, ChunkSource& source, Body body, double serial_us) {
+bool Pool::run(int helpers, Index chunks, ChunkRanges& ranges, Body body, double serial_us) {
   if (busy_.exchange(true, std::memory_order_acquire)) return false;
   const auto start = steady_clock::now();
   wake_sleepers_ = worth_waking(start, serial_us);
   if (wake_sleepers_) start_workers(helpers);
   helpers_ = worker_count_ < helpers ? worker_count_ : helpers;
-  source_ = &source;
+  ranges_ = &ranges;
   body_ = &body;
   left_.store(0, std::memory_order_relaxed);
   const std::uint64_t job = (gate_.load(std::memory_order_relaxed) | kSeats) + 1;
   gate_.store(job | static_cast<std::uint64_t>(helpers_));  // seq_cst: see await_seat
   wake_below(-1);
-  compute();
+  compute(0);
   const auto free_seats = static_cast<int>(gate_.exchange(job, std::memory_order_acq_rel) & kSeats);
   const int entered = helpers_ - free_seats;
   last_end_ = steady_clock::now();
@@ -193,12 +193,13 @@ void Pool::wake(Worker& worker) {
   os::futex_wake(worker.state);
 }
 
-void Pool::compute() noexcept {
+void Pool::compute(int participant) noexcept {
   const InsideBody inside;
   try {
-    (*body_)(*source_);
+    ChunkSource source(*ranges_, participant);
+    (*body_)(source);
   } catch (...) {
-    source_->cancel();
+    ranges_->cancel();
     if (!failed_.exchange(true, std::memory_order_relaxed)) error_ = std::current_exception();
   }
 }
@@ -256,7 +257,7 @@ void Pool::worker_main(void* raw) {
   for (;;) {
     pool.await_seat(self, &last_job, spin);
     pool.wake_below(assignment.index);
-    if (!pool.source_->exhausted()) pool.compute();
+    if (!pool.ranges_->exhausted()) pool.compute(assignment.index + 1);
     pool.leave();
     spin = kWorkerSpin;
     std::uint32_t computing = kComputing;
@@ -326,11 +327,13 @@ std::atomic<int> chosen_num_threads{0};
 }  // namespace
 
 void parallel_for(int threads, Index chunks, Body body, double serial_us) {
-  ChunkSource source(chunks);
   if (threads > 1 && chunks > 1 && !inside_body) {
-    const Index helpers = (threads < chunks ? threads : chunks) - 1;
-    if (pool().run(static_cast<int>(helpers), chunks, source, body, serial_us)) return;
+    const auto helpers = static_cast<int>(threads < chunks ? threads : chunks) - 1;
+    ChunkRanges ranges(chunks, helpers + 1);
+    if (pool().run(helpers, chunks, ranges, body, serial_us)) return;
   }
+  ChunkRanges all(chunks, 1);
+  ChunkSource source(all, 0);
   const InsideBody inside;
   body(source);
 }

@@ -28,21 +28,59 @@ class FunctionRef<R(Args...)> {
   R (*call_)(void*, Args...);
 };
 
-// Hands out chunk numbers 0..total-1, each exactly once, to whoever asks. It has a cache line of its own: it
-// lives on the caller's stack, whose hot variables every claim would otherwise invalidate.
-class alignas(kCacheLine) ChunkSource {
+// Hands out chunk numbers 0..total-1, each exactly once. Every participant has a range of neighbouring chunks
+// to begin with and then helps the others with theirs: what one call, or the layer before it, left in the
+// cache of a core is found there by the next (docs/decisions/0027-chunks-at-home.md). Ranges have cache lines
+// of their own: they live on the caller's stack, whose hot variables every claim would otherwise invalidate.
+class ChunkRanges {
  public:
-  explicit ChunkSource(Index total) : total_(total) {}
-  bool next(Index* chunk) {
-    *chunk = next_.fetch_add(1, std::memory_order_relaxed);
-    return *chunk < total_;
+  ChunkRanges(Index total, int participants) : count_(participants < kMost ? participants : kMost) {
+    for (int i = 0; i < count_; ++i) {
+      ranges_[i].next.store(total * i / count_, std::memory_order_relaxed);
+      ranges_[i].end = total * (i + 1) / count_;
+    }
   }
-  bool exhausted() const { return next_.load(std::memory_order_relaxed) >= total_; }
-  void cancel() { next_.store(total_, std::memory_order_relaxed); }
+  int count() const { return count_; }
+  bool claim(int range, Index* chunk) {
+    *chunk = ranges_[range].next.fetch_add(1, std::memory_order_relaxed);
+    return *chunk < ranges_[range].end;
+  }
+  bool exhausted() const {
+    for (int i = 0; i < count_; ++i)
+      if (ranges_[i].next.load(std::memory_order_relaxed) < ranges_[i].end) return false;
+    return true;
+  }
+  void cancel() {
+    for (int i = 0; i < count_; ++i) ranges_[i].next.store(ranges_[i].end, std::memory_order_relaxed);
+  }
 
  private:
-  std::atomic<Index> next_{0};
-  const Index total_;
+  static constexpr int kMost = 32;  // of more participants several begin in the same range
+  struct alignas(kCacheLine) Range {
+    std::atomic<Index> next;
+    Index end;
+  };
+  Range ranges_[kMost];
+  const int count_;
+};
+
+// The chunks as one participant sees them: those of its own range first.
+class ChunkSource {
+ public:
+  ChunkSource(ChunkRanges& ranges, int participant)
+      : ranges_(ranges), range_(participant % ranges.count()), left_(ranges.count()) {}
+  bool next(Index* chunk) {
+    for (; left_ > 0; --left_) {
+      if (ranges_.claim(range_, chunk)) return true;
+      if (++range_ == ranges_.count()) range_ = 0;
+    }
+    return false;
+  }
+
+ private:
+  ChunkRanges& ranges_;
+  int range_;
+  int left_;  // ranges that may have chunks left
 };
 
 // Runs body(source) on the calling thread and on up to threads - 1 workers; each body takes chunks with
