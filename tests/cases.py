@@ -78,6 +78,8 @@ BIG_CASES = [
     ConvCase(in_ch=512, out_ch=512, size=(23, 14), kernel=(5, 3), padding=(2, 1), groups=512, bias=True),
     ConvCase(in_ch=6, out_ch=14, size=(9, 16, 33), kernel=(3, 3, 3), padding=1, stride=(1, 1, 2), groups=2),
     ConvCase(in_ch=300, out_ch=34, size=(7, 9), kernel=(3, 3), padding=1, bias=True),
+    # More weights than inputs: each thread keeps to channels of its own, which do not come out even.
+    ConvCase(in_ch=64, out_ch=200, size=(13, 12), kernel=(3, 3), padding=1, bias=True),
     # Channels-last output of more than 8 MB is streamed; the pixels of one tile end inside cache lines.
     ConvCase(in_ch=5, out_ch=131, size=(127, 133), kernel=(1, 1), bias=True, residual=True),
     ConvCase(in_ch=9, out_ch=111, size=(137, 141), kernel=(1, 1), groups=3, activation="relu"),
