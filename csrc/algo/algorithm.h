@@ -73,6 +73,7 @@ enum class PackedForm : unsigned char {
 struct Blocking {
   TileKind kind = TileKind::kOcVector;
   bool in_place = false;  // read the input where it is, no padded copy
+  bool gathers = false;   // direct: panels of pixels, as im2col's
   // Without packed weights (a plain function's call): each thread packs the tile it is about to use, because
   // every tile is used in one chunk only. Otherwise all weights are packed before the call.
   bool packs_tiles = false;

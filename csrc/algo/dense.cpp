@@ -39,6 +39,23 @@ Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number) {
   return c;
 }
 
+void cut_for_threads(ConvPlan* plan, Index tile_oc, Index tile_cols) {
+  const ConvProblem& p = plan->request.problem;
+  Blocking& b = plan->blocking;
+  const Index threads = plan->request.threads, wanted = 8 * threads;
+  if (threads == 1) return;
+  while (chunk_count(*plan) < wanted && b.rows > 1) b.rows = ceil_div(b.rows, 2);
+  const Index least_cols = (outgrows_caches(p) ? 2 : 8) * tile_cols;
+  while (b.kind == TileKind::kOcVector && chunk_count(*plan) < wanted && b.cols >= 2 * least_cols)
+    b.cols = round_up(ceil_div(b.cols, 2), tile_cols);
+  while (chunk_count(*plan) < wanted && b.oc_per_chunk > tile_oc)
+    b.oc_per_chunk = round_up(ceil_div(b.oc_per_chunk, 2), tile_oc);
+  const auto uneven = [&] { return !claimed_evenly(chunk_count(*plan), threads); };
+  while (uneven() && b.rows > 1) --b.rows;
+  while (uneven() && b.oc_per_chunk > tile_oc) b.oc_per_chunk = round_up(b.oc_per_chunk - tile_oc, tile_oc);
+  while (uneven() && b.cols > ceil_div(tile_cols, 4)) --b.cols;
+}
+
 namespace {
 
 std::size_t output_bytes(const ConvProblem& p) {
@@ -51,6 +68,8 @@ bool outgrows_caches(const ConvProblem& p) {
   const bool hidden = p.in_ch_per_group() * p.taps() >= kTermsHidingStores;
   return output_bytes(p) >= (hidden ? 1 : 4) * kLargeOutput;
 }
+
+bool outgrows_l2(const ConvProblem& p) { return output_bytes(p) >= kLargeOutput; }
 
 bool asks_for_memory(const ConvProblem& p) {
   const std::size_t input = static_cast<std::size_t>(p.batch * p.in_ch * p.in.product()) * element_bytes(p);

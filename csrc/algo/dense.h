@@ -25,9 +25,16 @@ struct Chunk {
 ChunkGrid chunk_grid(const ConvPlan& plan);
 Index chunk_count(const ConvPlan& plan);
 Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number);
+// Enough chunks for every thread to take 8 to 16. Rows are cut before columns of channels-last output (a
+// pointwise layer is one row: cut by channels, two threads write to the same pixels; docs/decisions/0019),
+// these before channels (whose cut repacks the band). Beyond ten threads small maps end with some threads
+// idle; then in finer steps, narrow tiles last.
+void cut_for_threads(ConvPlan* plan, Index tile_oc, Index tile_cols);
 
 // Whether whoever reads the output will not find it in L2.
 bool outgrows_caches(const ConvProblem& p);
+// The same where nothing hides its way there.
+bool outgrows_l2(const ConvProblem& p);
 // Whether what is read and written next is asked for ahead. With a large L1 not what is found in L3: the
 // hardware's prefetchers bring it as fast, and every line asked for takes the place of a load
 // (docs/decisions/0026).

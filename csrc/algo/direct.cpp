@@ -3,10 +3,9 @@
 #include <vector>
 
 #include "algo/cost_model.h"
-#include "algo/dense.h"
+#include "algo/direct_plan.h"
 #include "algo/input_rows.h"
 #include "algo/registry.h"
-#include "algo/simplify.h"
 #include "runtime/thread_pool.h"
 #include "runtime/workspace.h"
 
@@ -29,15 +28,6 @@ struct BandLayout {
     return phases == 1 ? col * pixel : col % phases * phase_cols + col / phases;
   }
 };
-
-// A band of one output row holds only the input rows its taps read; a larger one all rows between them.
-Index band_row_step(const ConvProblem& p, const Blocking& b) { return b.rows == 1 ? p.dilation[kH] : 1; }
-Index band_rows(const ConvProblem& p, Index out_rows, Index row_step) {
-  return (out_rows - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH] / row_step);
-}
-Index band_cols(const ConvProblem& p, Index out_cols) {
-  return (out_cols - 1) * p.stride[kW] + window_extent(p.kernel[kW], p.dilation[kW]);
-}
 
 BandLayout band_layout(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
@@ -168,14 +158,6 @@ void pack_band(const ConvPlan& plan, const BandLayout& layout, const DenseKernel
   }
 }
 
-// Packed elements of one tile of output channels, where threads pack their own (0 otherwise).
-Index tile_elements(const ConvPlan& plan) {
-  const ConvProblem& p = plan.request.problem;
-  if (!plan.blocking.packs_tiles) return 0;
-  return round_up(
-      packed_tile_width(p, *plan.request.table, plan.blocking.kind) * p.in_ch_per_group() * p.taps(), 16);
-}
-
 template <class T>
 class DirectRun {
  public:
@@ -288,178 +270,6 @@ class DirectRun {
   const ConvOperands& operands_;
 };
 
-// --- planning -----------------------------------------------------------------------------------------
-
-// Vectors of pixels where the input runs along rows and rows nearly fill their vectors: nothing is
-// transposed. Vectors of output channels elsewhere, where there are channels enough. Measured on Zen 4 (3x3
-// 64@56 NCHW, GFLOP/s of 116): 14-lane tail (AVX-512) 97 against 101-107; no tail (AVX2) 96 against 86.
-template <class T>
-TileKind choose_kind(const Request& r, const DenseKernels<T>& kernels) {
-  const ConvProblem& p = r.problem;
-  const Index lanes = kernels.lanes;
-  // Few output channels: vectors of them would be nearly empty. Read once, pixels are transposed on the way.
-  if (r.in.channel == 1 && p.taps() == 1 && !p.is_padded() && p.in_ch_per_group() >= lanes &&
-      p.out_ch_per_group() <= kernels.transposed.max_rows && p.out[kW] >= lanes)
-    return TileKind::kTransposed;
-  const Index vectors = round_up(p.out[kW], lanes);
-  const bool full_rows = 100 * vectors <= 107 * p.out[kW];
-  if (r.in.channel != 1 && full_rows) return TileKind::kPixelVector;
-  if (2 * p.out_ch_per_group() <= lanes && p.out[kW] >= 2 * lanes) return TileKind::kPixelVector;
-  return TileKind::kOcVector;
-}
-
-// A pointwise layer reads its input once for every few output channels: from so many channels on, a panel of
-// pixels is copied into L1 first. In place, rows lie pages apart and may alias the output's (same address
-// modulo 4 KB), as NumPy's large arrays do: AVX2 1x1 64>256@56 between 74 and 81 % of the peak in place,
-// depending on where the arrays lie, and 82 % by panels.
-constexpr Index kPanelChannels = 64;
-constexpr Index kPanelBytes = 24 << 10;
-
-// Elements between packed neighbours. Pixels whose distance is a multiple of 1 KB fall into few L1 sets (14
-// rows of a tile then evict each other), so they are moved apart by one cache line.
-Index packed_pitch(const ConvProblem& p, TileKind kind, Index out_cols) {
-  const Index element = static_cast<Index>(element_bytes(p));
-  const Index natural =
-      channels_inner(kind) ? p.in_ch_per_group() : round_up(band_cols(p, out_cols), p.stride[kW]);
-  return natural * element % 1024 == 0 ? natural + 64 / element : natural;
-}
-
-double band_bytes(const ConvProblem& p, const Blocking& b) {
-  const double pitch = static_cast<double>(packed_pitch(p, b.kind, b.cols));
-  const Index lines = channels_inner(b.kind) ? band_cols(p, b.cols) : p.in_ch_per_group();
-  return static_cast<double>(p.kernel[kD]) * static_cast<double>(band_rows(p, b.rows, band_row_step(p, b))) *
-         static_cast<double>(lines) * pitch * static_cast<double>(element_bytes(p));
-}
-
-// Zero padding needs no copy where tiles can end with the taps that lie inside, as of kernels so dilated that
-// every such stretch of a row fills half a tile. That pays where the rows of one output row, padded, do not
-// stay in L2 (3x3 dilation 24, 960@33: 20.2 ms from copies, 14.8 in place); otherwise their copy is met more
-// often than memory, as where nothing is dilated (7x1x1 64@112: 60 ms and 73).
-bool cuts_at_padding(const ConvProblem& p, TileKind kind, Index tile_cols) {
-  Blocking row;
-  row.kind = kind;
-  row.cols = p.out[kW];
-  const bool fits = band_bytes(p, row) <= static_cast<double>(kL2Bytes) / 2;
-  if (kind != TileKind::kOcVector || !p.pads_zeros() || p.dilation[kW] == 1 || fits) return false;
-  for (Index ow = 0, n; ow < p.out[kW]; ow += n) {
-    n = p.alike_outputs(kW, ow, p.out[kW] - ow);
-    if (2 * n < tile_cols) return false;
-  }
-  return true;
-}
-
-bool reads_in_place(const Request& r, TileKind kind, Index tile_cols) {
-  if (r.problem.is_padded() && !cuts_at_padding(r.problem, kind, tile_cols)) return false;
-  // Fourteen pixels 4 KB apart would share one L1 set of eight lines: such rows are copied apart
-  // (packed_pitch).
-  const Index pixel_bytes =
-      r.in.spatial[kW] * r.problem.stride[kW] * static_cast<Index>(element_bytes(r.problem));
-  if (kind == TileKind::kOcVector && pixel_bytes % 4096 == 0 && r.problem.out[kW] > 1) return false;
-  if (kind == TileKind::kPixelVector && r.problem.out_ch_per_group() >= kPanelChannels) return false;
-  return channels_inner(kind) ? r.in.channel == 1 : r.in.spatial[kW] == 1 && r.problem.stride[kW] == 1;
-}
-
-// What the first taps of a band's outputs read in place.
-double input_bytes(const ConvProblem& p, const Blocking& b) {
-  return static_cast<double>(b.rows * p.stride[kH]) * static_cast<double>(b.cols * p.stride[kW]) *
-         static_cast<double>(b.groups_per_chunk * p.in_ch_per_group()) *
-         static_cast<double>(element_bytes(p));
-}
-
-// The largest band that stays in half of L2, whole rows first; never less than one tile.
-void choose_band(const ConvProblem& p, Index tile_cols, Blocking* b) {
-  const bool panel = b->kind == TileKind::kPixelVector && p.taps() == 1;
-  const double limit = static_cast<double>(panel ? kPanelBytes : kL2Bytes / 2);
-  const auto fits = [&](const Blocking& band) {
-    return (band.in_place ? input_bytes(p, band) : band_bytes(p, band)) <= limit;
-  };
-  b->rows = 1;
-  b->cols = p.out[kW];
-  if (!fits(*b)) {
-    while (b->cols > tile_cols && !fits(*b)) b->cols = max_of(tile_cols, round_up(b->cols / 2, tile_cols));
-    return;
-  }
-  while (b->rows < p.out[kH]) {
-    Blocking larger = *b;
-    larger.rows = min_of(p.out[kH], 2 * b->rows);
-    if (!fits(larger)) break;
-    b->rows = larger.rows;
-  }
-}
-
-// Vectors of pixels of channels-first output: where sums are short and the output of an image does not stay
-// in L2, each tile of channels is swept along the whole band, so that its rows are written as stretches (1 >
-// 512, 10 taps stride 5, 16000, from memory: 1070 us, 630 so; 3 > 64 3x3 224x224 2490 and 2230). Not the
-// panels of pointwise layers, which are a few tiles (16 > 64, 128x128, two threads: 270 us, 485).
-bool writes_long_rows(const ConvProblem& p) {
-  constexpr Index kShortSum = 64;
-  const Index bytes = p.out_ch_per_group() * p.out.product() * static_cast<Index>(element_bytes(p));
-  return p.in_ch_per_group() * p.taps() <= kShortSum && bytes > static_cast<Index>(kL2Bytes);
-}
-
-// Enough chunks for every thread to take 8 to 16. Rows are cut before columns of channels-last output (a
-// pointwise layer is one row: cut by channels, two threads write to the same pixels; docs/decisions/0019),
-// these before channels (whose cut repacks the band). Beyond ten threads small maps end with some threads
-// idle; then in finer steps, narrow tiles last.
-void cut_for_threads(ConvPlan* plan, Index tile_oc, Index tile_cols) {
-  const ConvProblem& p = plan->request.problem;
-  Blocking& b = plan->blocking;
-  b.oc_per_chunk = p.out_ch_per_group();
-  const Index threads = plan->request.threads, wanted = 8 * threads;
-  if (threads == 1) return;
-  while (chunk_count(*plan) < wanted && b.rows > 1) b.rows = ceil_div(b.rows, 2);
-  const Index least_cols = (outgrows_caches(p) ? 2 : 8) * tile_cols;
-  while (b.kind == TileKind::kOcVector && chunk_count(*plan) < wanted && b.cols >= 2 * least_cols)
-    b.cols = round_up(ceil_div(b.cols, 2), tile_cols);
-  while (chunk_count(*plan) < wanted && b.oc_per_chunk > tile_oc)
-    b.oc_per_chunk = round_up(ceil_div(b.oc_per_chunk, 2), tile_oc);
-  const auto uneven = [&] { return !claimed_evenly(chunk_count(*plan), threads); };
-  while (uneven() && b.rows > 1) --b.rows;
-  while (uneven() && b.oc_per_chunk > tile_oc) b.oc_per_chunk = round_up(b.oc_per_chunk - tile_oc, tile_oc);
-  while (uneven() && b.cols > ceil_div(tile_cols, 4)) --b.cols;
-}
-
-template <class T>
-ConvPlan plan_direct(const Request& request) {
-  ConvPlan plan(kDirect, simplified(request));
-  const ConvProblem& p = plan.request.problem;
-  const DenseKernels<T>& kernels = dense_kernels<T>(*request.table);
-  Blocking& b = plan.blocking;
-  b.kind = choose_kind(plan.request, kernels);
-  b.in_place = reads_in_place(plan.request, b.kind, kernels.oc_vector.max_rows);
-  const bool oc_vector = b.kind == TileKind::kOcVector;
-  const Index tile_oc = packed_tile_width(p, *request.table, b.kind);
-  const TileSet<T>& tiles = kernels.tiles(b.kind);
-  const Index vectors = b.in_place ? tiles.widest(min_of(tile_oc, p.out_ch_per_group())) : tiles.max_vectors;
-  const Index tile_cols = oc_vector ? tiles.max_rows : kernels.lanes * vectors;
-  plan.form = oc_vector ? PackedForm::kOcVector : PackedForm::kPixelVector;
-  plan.packed_bytes = packed_weight_bytes(p, *request.table, b.kind);
-  // All groups of a pixel together make whole lines: 1x1 60 > 216 in 3 groups, 28x28 batch 8, 1480 -> 980 us.
-  if (b.in_place && oc_vector && plan.packed_bytes <= kL2Bytes / 2 && outgrows_caches(p))
-    b.groups_per_chunk = p.groups;
-  choose_band(p, tile_cols, &b);
-  cut_for_threads(&plan, tile_oc, tile_cols);
-  b.pitch = packed_pitch(p, b.kind, b.cols);
-  // Weights that stay in L2 are swept for every tile of pixels; larger ones are brought in once per band.
-  b.oc_inner = plan.packed_bytes / static_cast<std::size_t>(p.groups) <= kL2Bytes / 2;
-  if (!oc_vector && p.taps() > 1 && writes_long_rows(p)) b.oc_inner = false;
-  plan.chunks = chunk_count(plan);
-  const std::size_t band = b.in_place ? 0 : static_cast<std::size_t>(band_bytes(p, b));
-  const auto fits = [&](Index elements) {  // beside the band (promise 3), and into two shares of L2
-    const std::size_t bytes = static_cast<std::size_t>(elements) * sizeof(T);
-    return bytes <= 2 * kL2Bytes && bytes + band <= kMaxScratchPerThread;
-  };
-  b.streams = streams_output(plan);
-  b.streams = b.streams && fits(stream_elements(plan));
-  // One band: each tile is used once, unless all are for each tile of pixels.
-  b.packs_tiles =
-      plan.chunks == p.groups * chunk_grid(plan).oc_chunks && b.groups_per_chunk == 1 && !b.streams;
-  b.packs_tiles = b.packs_tiles && fits(tile_elements(plan));
-  plan.scratch_per_thread =
-      static_cast<std::size_t>(stream_elements(plan) + tile_elements(plan)) * sizeof(T) + band;
-  return plan;
-}
-
 bool supports(const ConvProblem& p, Reason why) {
   if (p.out_elements() == 0 || p.in_ch == 0) return why.refuse("the problem is empty");
   constexpr Index kWidestTile = 64;  // columns of the widest tile of any instruction set
@@ -480,11 +290,8 @@ double cost(const ConvProblem& image) { return dense_cost_us(image); }
 
 ErrorBound bound(const ConvProblem& p) { return {true, direct_error_factor(p), true}; }
 
-ConvPlan plan(const Request& request) {
-  return dispatch_dtype(request.problem, [&](auto zero) { return plan_direct<decltype(zero)>(request); });
-}
-
 void execute(const ConvPlan& plan, const ConvOperands& operands) {
+  if (plan.blocking.gathers) return kIm2col.execute(plan, operands);
   dispatch_dtype(plan.request.problem,
                  [&](auto zero) { DirectRun<decltype(zero)>(plan, operands).execute(); });
 }
@@ -493,7 +300,7 @@ void execute(const ConvPlan& plan, const ConvOperands& operands) {
 
 const ConvAlgorithm kDirect = {"direct",     "SIMD tiles over the input in place or over padded rows",
                                supports,     cost,
-                               bound,        plan,
+                               bound,        plan_direct,
                                pack_weights, execute};
 
 }  // namespace pyconv

@@ -12,9 +12,10 @@
 namespace pyconv {
 namespace {
 
-constexpr Index kTilesPerPanel = 4;
+constexpr Index kTilesPerPanel = 9;  // 7x7 pixels by tiles of six
 
 Index chain_terms(const ConvProblem& p) { return chains_of(p).block * p.taps(); }
+Index panel_pixels(const Blocking& b) { return b.rows * b.cols; }
 
 template <class T>
 class Im2colRun {
@@ -30,7 +31,7 @@ class Im2colRun {
     parallel_for(plan_.request.threads, plan_.chunks, [this](ChunkSource& source) {
       ScratchBlock scratch(plan_.scratch_per_thread);
       T* panel = scratch.as<T>();
-      T* carries = panel + plan_.blocking.cols * plan_.blocking.pitch;
+      T* carries = panel + panel_pixels(plan_.blocking) * plan_.blocking.pitch;
       TileSweep<T> sweep(plan_, operands_, kernels_);
       for (Index number; source.next(&number);)
         run_chunk(sweep, decode_chunk(plan_, grid_, number), panel, carries);
@@ -38,8 +39,13 @@ class Im2colRun {
   }
 
  private:
-  // Gathers one chain of the chunk's pixels: panel[pixel][k_d][k_h][k_w][channel of the chain].
+  // Gathers one chain of the chunk's pixels: panel[row][pixel][k_d][k_h][k_w][channel of the chain].
   void gather_panel(const Chunk& chunk, Index first_channel, Index channels, T* panel) const {
+    for (Index r = 0; r < chunk.rows; ++r, panel += chunk.cols * plan_.blocking.pitch)
+      gather_row(chunk, chunk.row0 + r, first_channel, channels, panel);
+  }
+
+  void gather_row(const Chunk& chunk, Index oh, Index first_channel, Index channels, T* panel) const {
     const ConvProblem& p = plan_.request.problem;
     const ActivationStrides& in = plan_.request.in;
     const T* data = static_cast<const T*>(operands_.input) + chunk.image * in.batch +
@@ -48,7 +54,7 @@ class Im2colRun {
     for (Index kd = 0; kd < p.kernel[kD]; ++kd)
       for (Index kh = 0; kh < p.kernel[kH]; ++kh) {
         const T* row = image.row(chunk.od * p.stride[kD] - p.pad_begin[kD] + kd * p.dilation[kD],
-                                 chunk.row0 * p.stride[kH] - p.pad_begin[kH] + kh * p.dilation[kH]);
+                                 oh * p.stride[kH] - p.pad_begin[kH] + kh * p.dilation[kH]);
         for (Index kw = 0; kw < p.kernel[kW]; ++kw) {
           read_row(image, kernels_, row, channels,
                    chunk.col0 * p.stride[kW] - p.pad_begin[kW] + kw * p.dilation[kW], p.stride[kW],
@@ -61,7 +67,8 @@ class Im2colRun {
   void run_chunk(TileSweep<T>& sweep, const Chunk& chunk, T* panel, T* carries) const {
     static constexpr Index kNoOffset[] = {0};
     const ConvProblem& p = plan_.request.problem;
-    const EvenSplit split(ceil_div(chunk.cols, kPixelUnit), kernels_.oc_vector.max_rows / kPixelUnit);
+    const Index pixels = chunk.rows * chunk.cols;  // one line of them (rows_follow)
+    const EvenSplit split(ceil_div(pixels, kPixelUnit), kernels_.oc_vector.max_rows / kPixelUnit);
     const Index carry_size = kernels_.oc_vector.max_rows * sweep.tile_oc;
     TileArgs<T>& args = sweep.args;
     args.act_stride = plan_.blocking.pitch;
@@ -78,7 +85,7 @@ class Im2colRun {
       args.carry = carries;
       for (Index i = 0, c = 0; i < split.pieces; c += split.size(i) * kPixelUnit, ++i)
         sweep.run(panel + c * plan_.blocking.pitch, chunk, chunk.row0, chunk.col0 + c,
-                  min_of(split.size(i) * kPixelUnit, chunk.cols - c), chunk.oc0, chunk.oc);
+                  min_of(split.size(i) * kPixelUnit, pixels - c), chunk.oc0, chunk.oc);
       sweep.k_done += args.run_length;
     }
   }
@@ -89,6 +96,21 @@ class Im2colRun {
   const ChunkGrid grid_;
   const ConvOperands& operands_;
 };
+
+// Whether the rows of the output, and of a residual beside it, are one line of pixels.
+bool rows_follow(const Request& r) { return r.out.spatial[kH] == r.out.spatial[kW] * r.problem.out[kW]; }
+
+// A panel's rows are what fills its tiles: before they are cut, channels are, and fewer chunks are enough.
+void cut_panels_for_threads(ConvPlan* plan, Index tile_oc, Index tile_rows) {
+  constexpr Index kChunksPerThread = 4;
+  Blocking& b = plan->blocking;
+  const Index threads = plan->request.threads;
+  while (threads > 1 && chunk_count(*plan) < kChunksPerThread * threads && b.oc_per_chunk > 2 * tile_oc)
+    b.oc_per_chunk = round_up(ceil_div(b.oc_per_chunk, 2), tile_oc);
+  const Index chunks = chunk_count(*plan);
+  if (chunks < kChunksPerThread * threads || !claimed_evenly(chunks, threads))
+    cut_for_threads(plan, tile_oc, tile_rows);
+}
 
 template <class T>
 ConvPlan plan_im2col(const Request& request) {
@@ -102,17 +124,19 @@ ConvPlan plan_im2col(const Request& request) {
   if (b.pitch * static_cast<Index>(sizeof(T)) % 1024 == 0) b.pitch += 64 / static_cast<Index>(sizeof(T));
   const Index tile_rows = kernels.oc_vector.max_rows;
   const Index panel_budget = static_cast<Index>(kL2Bytes / 2 / sizeof(T));
-  b.cols =
-      min_of(p.out[kW], tile_rows * max_of(1, min_of(kTilesPerPanel, panel_budget / (tile_rows * b.pitch))));
+  const Index most = tile_rows * max_of(1, min_of(kTilesPerPanel, panel_budget / (tile_rows * b.pitch)));
+  b.cols = min_of(p.out[kW], most);
+  if (rows_follow(plan.request)) b.rows = EvenSplit(p.out[kH], most / b.cols).size(0);
   // All output channels share a gathered panel, as far as their carries stay in L2.
   const Index tile_oc = packed_tile_width(p, *request.table, b.kind);
-  const Index carry_oc = panel_budget / (tile_rows * ceil_div(b.cols, tile_rows));
+  const Index carry_oc = panel_budget / (tile_rows * ceil_div(panel_pixels(b), tile_rows));
   b.oc_per_chunk = min_of(p.out_ch_per_group(), max_of(1, carry_oc / tile_oc) * tile_oc);
   plan.form = PackedForm::kOcVector;
   plan.packed_bytes = packed_weight_bytes(p, *request.table, b.kind);
-  const Index tiles = ceil_div(b.cols, tile_rows) * ceil_div(b.oc_per_chunk, tile_oc);
+  cut_panels_for_threads(&plan, tile_oc, tile_rows);
+  const Index tiles = ceil_div(panel_pixels(b), tile_rows) * ceil_div(b.oc_per_chunk, tile_oc);
   const Index carries = chains_of(p).count > 1 ? tiles * tile_rows * tile_oc : 0;
-  plan.scratch_per_thread = static_cast<std::size_t>(b.cols * b.pitch + carries) * sizeof(T);
+  plan.scratch_per_thread = static_cast<std::size_t>(panel_pixels(b) * b.pitch + carries) * sizeof(T);
   plan.chunks = chunk_count(plan);
   return plan;
 }

@@ -40,6 +40,7 @@ const char* const kProblems[] = {
     "n5c7h1w1_k18r1s1_f32_bias_residual",
     "n2c7h6w19_k18r3s3p1_f64_bias_residual",
     "n1c33h4w40_k3r1s1_f64",
+    "n1c72h5w9_k250r3s3u2_f32_bias_residual",  // direct gathers, with tiles of few rows
     "n0c3h4w5_k2r3s3_f32",
     "n1c0h4w5_k2r3s3_f32_bias",
     "n1c3h4w5_k0r3s3_f32",
@@ -253,6 +254,25 @@ TEST_CASE("naive takes every problem; a forced algorithm that cannot says why") 
     }
   }
   CHECK_THROWS_AS((void)select_conv(ConvProblem::parse(kProblems[0]), Precision::kHigh, "fft"), ValueError);
+}
+
+TEST_CASE("direct gathers where tiles of few rows stay empty and weights do not fit L2") {
+  const auto gathers = [](const char* text, Layout layout, const KernelTable& table) {
+    const ConvProblem p = ConvProblem::parse(text);
+    const Index taps = p.taps();
+    const WeightStrides weight{p.in_ch_per_group() * taps, taps, Spatial{{taps, p.kernel[kW], 1}}};
+    const Placement in = place(layout, p.batch, p.in_ch, p.in), out = place(layout, p.batch, p.out_ch, p.out);
+    return kDirect.plan({p, in.strides, out.strides, weight, 1, &table}).blocking.gathers;
+  };
+  for (const KernelTable* table : runnable_tables()) {
+    const bool few_rows = table->dense_f32.oc_vector.max_rows <= 6;
+    CHECK(gathers("n1c72h5w9_k250r3s3u2_f32", Layout::kChannelsLast, *table) == few_rows);
+    CHECK(!gathers("n1c72h5w9_k250r3s3u2_f32", Layout::kChannelsFirst, *table));  // windows overlap
+    CHECK(gathers("n1c40h16w36_k262r4s4u4_f32", Layout::kChannelsFirst, *table) == few_rows);
+    CHECK(!gathers("n1c72h5w9_k150r3s3u2_f32", Layout::kChannelsLast, *table));   // weights fit
+    CHECK(!gathers("n1c72h5w25_k250r3s3u2_f32", Layout::kChannelsLast, *table));  // rows of 12 fill tiles
+    CHECK(!gathers("n1c600h5w9_k250r1s1_f32", Layout::kChannelsLast, *table));    // nothing to gather
+  }
 }
 
 TEST_CASE("weights packed once are shared by images of any size and layout") {

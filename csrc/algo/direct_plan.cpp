@@ -1,0 +1,223 @@
+#include "algo/direct_plan.h"
+
+#include "algo/registry.h"
+#include "algo/simplify.h"
+#include "runtime/cpu.h"
+#include "runtime/workspace.h"
+
+namespace pyconv {
+namespace {
+
+// Elements between packed neighbours. Pixels whose distance is a multiple of 1 KB fall into few L1 sets (14
+// rows of a tile then evict each other), so they are moved apart by one cache line.
+Index packed_pitch(const ConvProblem& p, TileKind kind, Index out_cols) {
+  const Index element = static_cast<Index>(element_bytes(p));
+  const Index natural =
+      channels_inner(kind) ? p.in_ch_per_group() : round_up(band_cols(p, out_cols), p.stride[kW]);
+  return natural * element % 1024 == 0 ? natural + 64 / element : natural;
+}
+
+}  // namespace
+
+Index band_row_step(const ConvProblem& p, const Blocking& b) { return b.rows == 1 ? p.dilation[kH] : 1; }
+Index band_rows(const ConvProblem& p, Index out_rows, Index row_step) {
+  return (out_rows - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH] / row_step);
+}
+Index band_cols(const ConvProblem& p, Index out_cols) {
+  return (out_cols - 1) * p.stride[kW] + window_extent(p.kernel[kW], p.dilation[kW]);
+}
+
+double band_bytes(const ConvProblem& p, const Blocking& b) {
+  const double pitch = static_cast<double>(packed_pitch(p, b.kind, b.cols));
+  const Index lines = channels_inner(b.kind) ? band_cols(p, b.cols) : p.in_ch_per_group();
+  return static_cast<double>(p.kernel[kD]) * static_cast<double>(band_rows(p, b.rows, band_row_step(p, b))) *
+         static_cast<double>(lines) * pitch * static_cast<double>(element_bytes(p));
+}
+
+Index tile_elements(const ConvPlan& plan) {
+  const ConvProblem& p = plan.request.problem;
+  if (!plan.blocking.packs_tiles) return 0;
+  return round_up(
+      packed_tile_width(p, *plan.request.table, plan.blocking.kind) * p.in_ch_per_group() * p.taps(), 16);
+}
+
+namespace {
+
+// Vectors of pixels where the input runs along rows and rows nearly fill their vectors: nothing is
+// transposed. Vectors of output channels elsewhere, where there are channels enough. Measured on Zen 4 (3x3
+// 64@56 NCHW, GFLOP/s of 116): 14-lane tail (AVX-512) 97 against 101-107; no tail (AVX2) 96 against 86.
+template <class T>
+TileKind choose_kind(const Request& r, const DenseKernels<T>& kernels) {
+  const ConvProblem& p = r.problem;
+  const Index lanes = kernels.lanes;
+  // Few output channels: vectors of them would be nearly empty. Read once, pixels are transposed on the way.
+  if (r.in.channel == 1 && p.taps() == 1 && !p.is_padded() && p.in_ch_per_group() >= lanes &&
+      p.out_ch_per_group() <= kernels.transposed.max_rows && p.out[kW] >= lanes)
+    return TileKind::kTransposed;
+  const Index vectors = round_up(p.out[kW], lanes);
+  const bool full_rows = 100 * vectors <= 107 * p.out[kW];
+  // Two FMAs a cycle of four cycles each want eight sums: AVX2 has four in a row of eight pixels (Zen 3, 3x3
+  // stride 2 192@17 batch 8, 12000 us, by vectors of channels 5600).
+  const Index sums =
+      kernels.pixel_vector.max_rows * min_of(vectors / lanes, kernels.pixel_vector.max_vectors);
+  if (r.in.channel != 1 && full_rows && sums >= 8) return TileKind::kPixelVector;
+  if (2 * p.out_ch_per_group() <= lanes && p.out[kW] >= 2 * lanes) return TileKind::kPixelVector;
+  return TileKind::kOcVector;
+}
+
+// A pointwise layer reads its input once for every few output channels: from so many channels on, a panel of
+// pixels is copied into L1 first. In place, rows lie pages apart and may alias the output's (same address
+// modulo 4 KB), as NumPy's large arrays do: AVX2 1x1 64>256@56 between 74 and 81 % of the peak in place,
+// depending on where the arrays lie, and 82 % by panels.
+constexpr Index kPanelChannels = 64;
+constexpr Index kPanelBytes = 24 << 10;
+
+// With an L1 of 32 KB kernels of several taps read pixel vectors from copied rows, which stay in L2 beside
+// the output: a tile reads a short piece of every channel's row, which no prefetcher follows (Zen 3, AVX2,
+// us, on either of two CPUs: 32 > 16, 3 taps, 24002 in place 3190 and 1860, from 128 KB of rows 1620 and
+// 1490; 32 > 64, 2 taps, 4860 and 4010, 3020 and 2290; from 512 KB 3440 and 2650). Zen 5 reads them in place.
+constexpr Index kRowsBytes = 128 << 10;
+
+// Zero padding needs no copy where tiles can end with the taps that lie inside, as of kernels so dilated that
+// every such stretch of a row fills half a tile. That pays where the rows of one output row, padded, do not
+// stay in L2 (3x3 dilation 24, 960@33: 20.2 ms from copies, 14.8 in place); otherwise their copy is met more
+// often than memory, as where nothing is dilated (7x1x1 64@112: 60 ms and 73).
+bool cuts_at_padding(const ConvProblem& p, TileKind kind, Index tile_cols) {
+  Blocking row;
+  row.kind = kind;
+  row.cols = p.out[kW];
+  const bool fits = band_bytes(p, row) <= static_cast<double>(kL2Bytes) / 2;
+  if (kind != TileKind::kOcVector || !p.pads_zeros() || p.dilation[kW] == 1 || fits) return false;
+  for (Index ow = 0, n; ow < p.out[kW]; ow += n) {
+    n = p.alike_outputs(kW, ow, p.out[kW] - ow);
+    if (2 * n < tile_cols) return false;
+  }
+  return true;
+}
+
+bool reads_in_place(const Request& r, TileKind kind, Index tile_cols) {
+  if (r.problem.is_padded() && !cuts_at_padding(r.problem, kind, tile_cols)) return false;
+  // Fourteen pixels 4 KB apart would share one L1 set of eight lines: such rows are copied apart
+  // (packed_pitch).
+  const Index pixel_bytes =
+      r.in.spatial[kW] * r.problem.stride[kW] * static_cast<Index>(element_bytes(r.problem));
+  if (kind == TileKind::kOcVector && pixel_bytes % 4096 == 0 && r.problem.out[kW] > 1) return false;
+  const bool large = r.problem.out_ch_per_group() >= kPanelChannels;
+  if (kind == TileKind::kPixelVector && (large || (r.problem.taps() > 1 && !has_large_l1()))) return false;
+  return channels_inner(kind) ? r.in.channel == 1 : r.in.spatial[kW] == 1 && r.problem.stride[kW] == 1;
+}
+
+// What the first taps of a band's outputs read in place.
+double input_bytes(const ConvProblem& p, const Blocking& b) {
+  return static_cast<double>(b.rows * p.stride[kH]) * static_cast<double>(b.cols * p.stride[kW]) *
+         static_cast<double>(b.groups_per_chunk * p.in_ch_per_group()) *
+         static_cast<double>(element_bytes(p));
+}
+
+Index band_limit(const ConvProblem& p, TileKind kind) {
+  if (kind == TileKind::kPixelVector && p.taps() == 1) return kPanelBytes;
+  return kind == TileKind::kPixelVector && !has_large_l1() ? kRowsBytes : static_cast<Index>(kL2Bytes / 2);
+}
+
+// The largest band that stays in its part of a cache, whole rows first; never less than one tile.
+void choose_band(const ConvProblem& p, Index tile_cols, Blocking* b) {
+  const double limit = static_cast<double>(band_limit(p, b->kind));
+  const auto fits = [&](const Blocking& band) {
+    return (band.in_place ? input_bytes(p, band) : band_bytes(p, band)) <= limit;
+  };
+  b->rows = 1;
+  b->cols = p.out[kW];
+  if (!fits(*b)) {
+    while (b->cols > tile_cols && !fits(*b)) b->cols = max_of(tile_cols, round_up(b->cols / 2, tile_cols));
+    return;
+  }
+  while (b->rows < p.out[kH]) {
+    Blocking larger = *b;
+    larger.rows = min_of(p.out[kH], 2 * b->rows);
+    if (!fits(larger)) break;
+    b->rows = larger.rows;
+  }
+}
+
+// Vectors of pixels of channels-first output: where sums are short and the output of an image does not stay
+// in L2, each tile of channels is swept along the whole band, so that its rows are written as stretches (1 >
+// 512, 10 taps stride 5, 16000, from memory: 1070 us, 630 so; 3 > 64 3x3 224x224 2490 and 2230). Not the
+// panels of pointwise layers, which are a few tiles (16 > 64, 128x128, two threads: 270 us, 485).
+bool writes_long_rows(const ConvProblem& p) {
+  constexpr Index kShortSum = 64;
+  const Index bytes = p.out_ch_per_group() * p.out.product() * static_cast<Index>(element_bytes(p));
+  return p.in_ch_per_group() * p.taps() <= kShortSum && bytes > static_cast<Index>(kL2Bytes);
+}
+
+// Whether pixels are gathered as im2col does, in the same order of the same sums: where tiles are of few
+// rows (six, AVX2), the output's rows leave much of them empty, and weights that L2 does not hold are read
+// again for each. Panels fill tiles across rows (docs/decisions/0028). Channels-first windows that overlap
+// cost more to gather (Zen 3, 3x3 stride 2 256@28 2950 us, gathered 3100).
+template <class T>
+bool gathers(const Request& r, const DenseKernels<T>& kernels, std::size_t group_weights) {
+  constexpr Index kFewRows = 6;
+  const ConvProblem& p = r.problem;
+  const Index rows = kernels.oc_vector.max_rows;
+  const EvenSplit split(ceil_div(p.out[kW], kPixelUnit), rows / kPixelUnit);
+  const bool fills_tiles = 100 * p.out[kW] > 85 * split.pieces * rows;
+  const bool overlap = p.stride[kH] < p.kernel[kH] || p.stride[kW] < p.kernel[kW];
+  return rows <= kFewRows && p.taps() > 1 && group_weights > kL2Bytes / 2 && !fills_tiles &&
+         (r.in.channel == 1 || !overlap) && kIm2col.supports(p, Reason());
+}
+
+template <class T>
+ConvPlan plan_for(const Request& request) {
+  ConvPlan plan(kDirect, simplified(request));
+  const ConvProblem& p = plan.request.problem;
+  const DenseKernels<T>& kernels = dense_kernels<T>(*request.table);
+  const auto group_weights = static_cast<std::size_t>(p.in_ch_per_group() * p.taps() * p.out_ch_per_group());
+  if (gathers(plan.request, kernels, group_weights * sizeof(T))) {
+    plan = kIm2col.plan(request);
+    plan.algorithm = &kDirect;
+    plan.blocking.gathers = true;
+    return plan;
+  }
+  Blocking& b = plan.blocking;
+  b.kind = choose_kind(plan.request, kernels);
+  b.in_place = reads_in_place(plan.request, b.kind, kernels.oc_vector.max_rows);
+  const bool oc_vector = b.kind == TileKind::kOcVector;
+  const Index tile_oc = packed_tile_width(p, *request.table, b.kind);
+  const TileSet<T>& tiles = kernels.tiles(b.kind);
+  const Index vectors = b.in_place ? tiles.widest(min_of(tile_oc, p.out_ch_per_group())) : tiles.max_vectors;
+  const Index tile_cols = oc_vector ? tiles.max_rows : kernels.lanes * vectors;
+  plan.form = oc_vector ? PackedForm::kOcVector : PackedForm::kPixelVector;
+  plan.packed_bytes = packed_weight_bytes(p, *request.table, b.kind);
+  // All groups of a pixel together make whole lines: 1x1 60 > 216 in 3 groups, 28x28 batch 8, 1480 -> 980 us.
+  if (b.in_place && oc_vector && plan.packed_bytes <= kL2Bytes / 2 && outgrows_caches(p))
+    b.groups_per_chunk = p.groups;
+  choose_band(p, tile_cols, &b);
+  b.oc_per_chunk = p.out_ch_per_group();
+  cut_for_threads(&plan, tile_oc, tile_cols);
+  b.pitch = packed_pitch(p, b.kind, b.cols);
+  // Weights that stay in L2 are swept for every tile of pixels; larger ones are brought in once per band.
+  b.oc_inner = plan.packed_bytes / static_cast<std::size_t>(p.groups) <= kL2Bytes / 2;
+  if (!oc_vector && p.taps() > 1 && writes_long_rows(p)) b.oc_inner = false;
+  plan.chunks = chunk_count(plan);
+  const std::size_t band = b.in_place ? 0 : static_cast<std::size_t>(band_bytes(p, b));
+  const auto fits = [&](Index elements) {  // beside the band (promise 3), and into two shares of L2
+    const std::size_t bytes = static_cast<std::size_t>(elements) * sizeof(T);
+    return bytes <= 2 * kL2Bytes && bytes + band <= kMaxScratchPerThread;
+  };
+  b.streams = streams_output(plan);
+  b.streams = b.streams && fits(stream_elements(plan));
+  // One band: each tile is used once, unless all are for each tile of pixels.
+  b.packs_tiles =
+      plan.chunks == p.groups * chunk_grid(plan).oc_chunks && b.groups_per_chunk == 1 && !b.streams;
+  b.packs_tiles = b.packs_tiles && fits(tile_elements(plan));
+  plan.scratch_per_thread =
+      static_cast<std::size_t>(stream_elements(plan) + tile_elements(plan)) * sizeof(T) + band;
+  return plan;
+}
+
+}  // namespace
+
+ConvPlan plan_direct(const Request& request) {
+  return dispatch_dtype(request.problem, [&](auto zero) { return plan_for<decltype(zero)>(request); });
+}
+
+}  // namespace pyconv
