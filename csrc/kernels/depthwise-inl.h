@@ -212,6 +212,18 @@ PYCONV_INLINE void PixelVectorLines(const PixelVectorArgs<T>& args, const T* inp
   Finish<T, kLines, kVectors>(output, acc);
 }
 
+// Lines [first, first + count) of a tile's output; past its last one, those of the tile to its right.
+template <class T, int kVectors>
+PYCONV_INLINE void AskForOutput(const PixelVectorArgs<T>& args, Index first, Index count) {
+  for (Index line = first; line < first + count; ++line) {
+    const T* const out = line < args.lines
+                             ? args.out + line * args.out_line_step
+                             : args.out + (line - args.lines) * args.out_line_step + kVectors * kLanes<T>;
+    for (int n = 0; n < kVectors * kVectorBytes; n += 64)
+      __builtin_prefetch(reinterpret_cast<const char*>(out) + n, 1);
+  }
+}
+
 template <class T, int kVectors>
 void PixelVectorTile(const PixelVectorArgs<T>& args) {
   const bool shared = args.line_step == args.h_tap;
@@ -226,6 +238,7 @@ void PixelVectorTile(const PixelVectorArgs<T>& args) {
     else
       PixelVectorLines<T, 1, kVectors>(args, input, output);
     const Index done = lines < 3 ? lines : 3;
+    if (args.lines_ahead > 0) AskForOutput<T, kVectors>(args, args.lines - left + args.lines_ahead, done);
     input += done * args.line_step;
     NextLine(&output, done * args.out_line_step);
     left -= done;

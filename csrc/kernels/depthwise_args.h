@@ -78,6 +78,7 @@ struct PixelVectorArgs : TileOutput<T> {
   const Index* w_offset;
   const T* weights;
   Index lines, line_step, out_line_step;
+  Index lines_ahead;  // output is asked for so many lines ahead, below `lines`; 0: not at all
 };
 
 template <class T>
