@@ -234,8 +234,10 @@ PYCONV_INLINE void Finish(const TileOutput<T>& args, V<T> (&sum)[kM][kN]) {
 #pragma GCC unroll 12
     for (int n = 0; n < kN; ++n) spilled[m][n] = sum[m][n];
   const T* tile = reinterpret_cast<const T*>(&spilled[0][0]);
-  if (args.out_m_stride == 1) return StoreColumns<T>(args, tile, kM, kN);
-  StoreScattered<T>(args, tile, kM, kN);
+  const TileOutput<T> copy =
+      args;  // whose address may get about: what a kernel made for itself stays in registers
+  if (args.out_m_stride == 1) return StoreColumns<T>(copy, tile, kM, kN);
+  StoreScattered<T>(copy, tile, kM, kN);
 }
 
 // -0 becomes +0. A bias is never -0, and is +0 where there is none: so a sum that underflowed to -0 ends as

@@ -31,20 +31,22 @@ struct Columns {
   void skip(Index taps) { row += taps * w_tap, begin -= taps, end -= taps; }
 };
 
-// kTaps taps of a row for kPixels outputs that are kStride taps apart: each pixel is loaded once.
-// Columns outside are zeros.
-template <class T, int kPixels, int kTaps, int kStride>
+// kTaps taps of a row for kPixels outputs that are kStride taps apart: each pixel is loaded once. Columns
+// outside are zeros; only the first kEdge and the last kEdge may be outside.
+template <class T, int kPixels, int kTaps, int kStride, int kEdge>
 PYCONV_INLINE void SharedTaps(const Columns<T>& columns, const T* weights, Index weights_w,
                               V<T> (&acc)[kPixels][1]) {
   alignas(kVectorBytes) static const T zeros[kLanes<T>] = {};
+  constexpr int kColumns = (kPixels - 1) * kStride + kTaps;
   V<T> w[kTaps];
-#pragma GCC unroll 4
-  for (int k = 0; k < kTaps; ++k) w[k] = LoadU(weights + k * weights_w);
+#pragma GCC unroll 7
+  for (int k = 0; k < kTaps; ++k) w[k] = InRegister<T>(LoadU(weights + k * weights_w));
   const T* pixel = columns.row;
-#pragma GCC unroll 32
-  for (int j = 0; j < (kPixels - 1) * kStride + kTaps; ++j, pixel += columns.w_tap) {
-    const V<T> x = LoadU(j >= columns.begin && j < columns.end ? pixel : zeros);
-#pragma GCC unroll 4
+#pragma GCC unroll 33
+  for (int j = 0; j < kColumns; ++j, pixel += columns.w_tap) {
+    const bool outside = (j < kEdge && j < columns.begin) || (j >= kColumns - kEdge && j >= columns.end);
+    const V<T> x = InRegister<T>(LoadU(outside ? zeros : pixel));
+#pragma GCC unroll 7
     for (int k = 0; k < kTaps; ++k) {
       const int p = (j - k) / kStride;
       if (j >= k && (j - k) % kStride == 0 && p < kPixels) Accumulate<T>(&acc[p][0], x, w[k]);
@@ -52,21 +54,20 @@ PYCONV_INLINE void SharedTaps(const Columns<T>& columns, const T* weights, Index
   }
 }
 
-// A row's taps in threes, the last four as two pairs: with 14 pixels that already loads less than once every
-// other FMA, so that even loads that straddle cache lines keep up (groups of 5 measured the same).
+// Any row's taps in threes, the last four as two pairs: with 14 pixels that already loads less than once
+// every other FMA, so that even loads that straddle cache lines keep up (groups of 5 measured the same).
 template <class T, int kPixels, int kStride>
-PYCONV_INLINE void SharedRow(const ChannelVectorArgs<T>& args, const T* row, const T* weights,
-                             V<T> (&acc)[kPixels][1]) {
-  Columns<T> columns{row, args.w_tap, args.first_column, args.end_column};
-  const Index w = args.weights_w;
-  for (Index left = args.kernel[kW]; left > 0;) {
+PYCONV_INLINE void AnyRow(Columns<T> columns, Index taps_left, const T* weights, Index w,
+                          V<T> (&acc)[kPixels][1]) {
+  constexpr int kAll = (kPixels - 1) * kStride + 3;
+  for (Index left = taps_left; left > 0;) {
     const Index taps = left == 4 ? 2 : left < 3 ? left : 3;
     if (taps == 3)
-      SharedTaps<T, kPixels, 3, kStride>(columns, weights, w, acc);
+      SharedTaps<T, kPixels, 3, kStride, kAll>(columns, weights, w, acc);
     else if (taps == 2)
-      SharedTaps<T, kPixels, 2, kStride>(columns, weights, w, acc);
+      SharedTaps<T, kPixels, 2, kStride, kAll>(columns, weights, w, acc);
     else
-      SharedTaps<T, kPixels, 1, kStride>(columns, weights, w, acc);
+      SharedTaps<T, kPixels, 1, kStride, kAll>(columns, weights, w, acc);
     columns.skip(taps);
     weights += taps * w;
     left -= taps;
@@ -74,13 +75,12 @@ PYCONV_INLINE void SharedRow(const ChannelVectorArgs<T>& args, const T* row, con
 }
 
 template <class T, int kPixels>
-PYCONV_INLINE void StridedRow(const ChannelVectorArgs<T>& args, const T* row, const T* weights,
-                              V<T> (&acc)[kPixels][1]) {
-  for (Index k = 0; k < args.kernel[kW]; ++k, row += args.w_tap) {
-    const V<T> w = LoadU(weights + k * args.weights_w);
+PYCONV_INLINE void StridedRow(const TapGrid& grid, const T* row, const T* weights, V<T> (&acc)[kPixels][1]) {
+  for (Index k = 0; k < grid.kernel[kW]; ++k, row += grid.w_tap) {
+    const V<T> w = LoadU(weights + k * grid.weights_w);
     const T* pixel = row;
 #pragma GCC unroll 16
-    for (int p = 0; p < kPixels; ++p, pixel += args.pixel_step) Accumulate<T>(&acc[p][0], LoadU(pixel), w);
+    for (int p = 0; p < kPixels; ++p, pixel += grid.pixel_step) Accumulate<T>(&acc[p][0], LoadU(pixel), w);
   }
 }
 
@@ -91,68 +91,92 @@ PYCONV_INLINE void Ask(const AskAhead<T>& ahead, Index line, Index channel) {
     for (Index v = 0; v < ahead.vectors; ++v) __builtin_prefetch(row + v * ahead.vector_step, kWrite, 2);
 }
 
-// kStride 0: the distance between outputs is no small multiple of the distance between taps.
-template <class T, int kPixels, int kStride>
-PYCONV_INLINE void SumTaps(const ChannelVectorArgs<T>& args, const T* input, const T* weights,
-                           V<T> (&acc)[kPixels][1]) {
+// kStride 0: the distance between outputs is no small multiple of the distance between taps. kTaps 0: any
+// row; else a row has so many taps, and at most half of them are outside at either end.
+template <class T, int kPixels, int kStride, int kTaps>
+PYCONV_INLINE void SumTaps(const TapGrid& grid, const T* input, const T* weights, V<T> (&acc)[kPixels][1]) {
 #pragma GCC unroll 16
   for (int p = 0; p < kPixels; ++p) acc[p][0] = Zero<T>();
-  for (Index kd = 0; kd < args.kernel[kD]; ++kd, input += args.d_tap, weights += args.weights_d) {
-    const T* row = input;
+  for (Index kd = 0; kd < grid.kernel[kD]; ++kd, input += grid.d_tap, weights += grid.weights_d) {
+    Columns<T> columns{input, grid.w_tap, grid.first_column, grid.end_column};
     const T* row_weights = weights;
-    for (Index kh = 0; kh < args.kernel[kH]; ++kh, row += args.h_tap, row_weights += args.weights_h) {
-      if constexpr (kStride != 0)
-        SharedRow<T, kPixels, kStride>(args, row, row_weights, acc);
+    for (Index kh = 0; kh < grid.kernel[kH]; ++kh, columns.row += grid.h_tap, row_weights += grid.weights_h) {
+      if constexpr (kTaps != 0)
+        SharedTaps<T, kPixels, kTaps, kStride, kTaps / 2>(columns, row_weights, grid.weights_w, acc);
+      else if constexpr (kStride != 0)
+        AnyRow<T, kPixels, kStride>(columns, grid.kernel[kW], row_weights, grid.weights_w, acc);
       else
-        StridedRow<T, kPixels>(args, row, row_weights, acc);
+        StridedRow<T, kPixels>(grid, columns.row, row_weights, acc);
     }
   }
 }
 
-template <class T, int kPixels, int kStride>
+template <class T, int kPixels, int kStride, int kTaps>
 __attribute__((noinline)) void ChannelVectorLines(const ChannelVectorArgs<T>& args, Index channel) {
   TileOutput<T> output = args;
   NextLine(&output, channel * args.out_n_stride);
   output.n_valid = args.n_valid - channel < kLanes<T> ? args.n_valid - channel : kLanes<T>;
   const V<T> bias = args.bias ? PositiveZero<T>(LoadN(args.bias + channel, output.n_valid)) : Zero<T>();
+  const TapGrid grid = args;  // a copy: stores might change args
+  const Index lines = args.lines, line_step = args.line_step, out_line_step = args.out_line_step;
   const T* input = args.input + channel;
-  for (Index line = 0; line < args.lines; ++line, input += args.line_step) {
+  const T* const weights = args.weights + channel;
+  const bool asks = args.ahead_input.rows + args.ahead_output.rows > 0;
+  for (Index line = 0; line < lines; ++line, input += line_step) {
     V<T> acc[kPixels][1];
-    Ask<T, false>(args.ahead_input, line, channel);
-    Ask<T, true>(args.ahead_output, line, channel);
-    SumTaps<T, kPixels, kStride>(args, input, args.weights + channel, acc);
+    if (asks) {
+      Ask<T, false>(args.ahead_input, line, channel);
+      Ask<T, true>(args.ahead_output, line, channel);
+    }
+    SumTaps<T, kPixels, kStride, kTaps>(grid, input, weights, acc);
 #pragma GCC unroll 16
     for (int p = 0; p < kPixels; ++p) acc[p][0] = acc[p][0] + bias;
     Finish<T, kPixels, 1>(output, acc);
-    NextLine(&output, args.out_line_step);
+    NextLine(&output, out_line_step);
   }
+}
+
+// Kernels of usual widths have loops of their own, with nothing to decide in a row: AVX2 takes 0.7 of the
+// time (docs/decisions/0029). Each is a function for every number of pixels, so that these are few.
+template <class T, int kPixels, int kStride>
+PYCONV_INLINE void SharedLines(const ChannelVectorArgs<T>& args, Index channel) {
+  if constexpr (kStride == 0) return ChannelVectorLines<T, kPixels, 0, 0>(args, channel);
+  const Index taps = args.kernel[kW], half = taps / 2;
+  const bool same = args.first_column <= half && args.end_column >= (kPixels - 1) * kStride + taps - half;
+  if (same && taps == 3) return ChannelVectorLines<T, kPixels, kStride, 3>(args, channel);
+  if (same && taps == 5) return ChannelVectorLines<T, kPixels, kStride, 5>(args, channel);
+  if constexpr (kStride == 1) {
+    if (same && taps == 4) return ChannelVectorLines<T, kPixels, 1, 4>(args, channel);
+    if (same && taps == 7) return ChannelVectorLines<T, kPixels, 1, 7>(args, channel);
+  }
+  ChannelVectorLines<T, kPixels, kStride, 0>(args, channel);
 }
 
 // So many pixels at most where outputs are not as far apart as taps, more in two calls: they share less
 // there, and the AVX-512 unit compiles in 13 s instead of 22.
-constexpr int kMostStridedPixels = 7;
+constexpr int kMostStridedPixels = kRegisters == 32 ? 7 : 8;
 
 template <class T, int kPixels, int kStride>
 PYCONV_INLINE void StridedLines(const ChannelVectorArgs<T>& args, Index channel) {
   if constexpr (kPixels <= kMostStridedPixels) {
-    ChannelVectorLines<T, kPixels, kStride>(args, channel);
+    SharedLines<T, kPixels, kStride>(args, channel);
   } else {
     constexpr int kFirst = kPixels / 2;
-    ChannelVectorLines<T, kFirst, kStride>(args, channel);
+    SharedLines<T, kFirst, kStride>(args, channel);
     ChannelVectorArgs<T> rest = args;
     NextLine(&rest, kFirst * args.out_m_stride);
     rest.input += kFirst * args.pixel_step;
     rest.first_column -= kFirst * kStride;
     rest.end_column -= kFirst * kStride;
     rest.ahead_input.rows = rest.ahead_output.rows = 0;
-    ChannelVectorLines<T, kPixels - kFirst, kStride>(rest, channel);
+    SharedLines<T, kPixels - kFirst, kStride>(rest, channel);
   }
 }
 
 template <class T, int kPixels>
 void ChannelVectorTile(const ChannelVectorArgs<T>& args, Index channel) {
   if (args.pixel_step == args.w_tap)
-    ChannelVectorLines<T, kPixels, 1>(args, channel);
+    SharedLines<T, kPixels, 1>(args, channel);
   else if (args.pixel_step == 2 * args.w_tap)
     StridedLines<T, kPixels, 2>(args, channel);
   else

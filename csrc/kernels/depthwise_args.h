@@ -51,17 +51,19 @@ constexpr int kRollingShapeCount = sizeof(kRollingShapes) / sizeof(kRollingShape
 // end_column excludes it. In a group of several channels (2, 4 or 8, in as many as out) a tap has the
 // products with channels j of the input in order, whose weights are weights_j apart; `channel` is a multiple
 // of `group`, or of the lanes where these are fewer.
+struct TapGrid {
+  Spatial kernel;
+  Index d_tap, h_tap, w_tap;
+  Index weights_d, weights_h, weights_w;
+  Index pixel_step;
+  Index first_column, end_column;
+};
 template <class T>
-struct ChannelVectorArgs : TileOutput<T> {
+struct ChannelVectorArgs : TileOutput<T>, TapGrid {
   Index pixels;
   Index group, weights_j;
   const T* input;
-  Spatial kernel;
-  Index d_tap, h_tap, w_tap;
-  Index pixel_step;
-  Index first_column, end_column;
   const T* weights;
-  Index weights_d, weights_h, weights_w;
   Index lines, line_step, out_line_step;
   Index first_row, end_row;
   AskAhead<T> ahead_input, ahead_output;
