@@ -71,9 +71,9 @@ bool outgrows_caches(const ConvProblem& p) {
 
 bool outgrows_l2(const ConvProblem& p) { return output_bytes(p) >= kLargeOutput; }
 
-bool asks_for_memory(const ConvProblem& p) {
+bool asks_for_memory(const ConvProblem& p, bool prefetched) {
   const std::size_t input = static_cast<std::size_t>(p.batch * p.in_ch * p.in.product()) * element_bytes(p);
-  return !has_large_l1() || input + output_bytes(p) > cache_sizes().l3 / 4;
+  return !prefetched || input + output_bytes(p) > cache_sizes().l3 / 4;
 }
 
 bool streams_output(const ConvPlan& plan) {

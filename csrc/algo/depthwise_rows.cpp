@@ -94,7 +94,7 @@ class DepthwiseRows {
         second_(second_vector()),
         max_pixels_(kernels_.most_pixels(p_.in_ch_per_group(), plan.blocking.rolling)),
         blocks_outer_(has_large_l1() || half_lines() || shares_lines()),
-        asks_(asks_for_memory(p_)),
+        asks_(asks_for_memory(p_, has_large_l1() || half_lines())),
         residual_(static_cast<const T*>(operands.residual)) {
     call_.bias = static_cast<const T*>(operands.bias);
     call_.out_n_stride = plan.request.out.channel;

@@ -6,6 +6,7 @@
 #include "algo/direct_plan.h"
 #include "algo/input_rows.h"
 #include "algo/registry.h"
+#include "runtime/cpu.h"
 #include "runtime/thread_pool.h"
 #include "runtime/workspace.h"
 
@@ -262,7 +263,8 @@ class DirectRun {
   const ConvPlan& plan_;
   const DenseKernels<T>& kernels_;
   const bool asks_ahead_ = plan_.blocking.in_place && plan_.blocking.kind == TileKind::kOcVector &&
-                           plan_.request.problem.taps() == 1 && asks_for_memory(plan_.request.problem);
+                           plan_.request.problem.taps() == 1 &&
+                           asks_for_memory(plan_.request.problem, has_large_l1());
   const T* input_;
   const ChunkGrid grid_;
   const BandLayout layout_;
