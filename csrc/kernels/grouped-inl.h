@@ -213,12 +213,98 @@ void GroupTile(const ChannelVectorArgs<T>& args, Index channel) {
   if (line < args.lines) GroupLines<T, 1, kBroadcast>(args, channel, line, channels, output);
 }
 
+// --- groups as wide as the vector or wider, with 16 registers
+// -------------------------------------------------------
+
+// Every product takes a broadcast; few outputs could share it, as many sums as would need their registers. So
+// kPixels outputs stay in registers through all taps: 1.1 loads a product, and chains enough to fill both
+// FMAs (8 channels in 6 groups, 3x3 stride 2, 112x112, AVX2: docs/decisions/0029).
+template <class T, int kPixels>
+void BroadcastPixels(const ChannelVectorArgs<T>& args, const T* input, const T* weights, Index pixel,
+                     V<T> (&sum)[kPixels][1]) {
+  alignas(kVectorBytes) static const T zeros[kMostGroupChannels] = {};
+  const Index shared = args.pixel_step == args.w_tap ? 1 : args.pixel_step == 2 * args.w_tap ? 2 : 0;
+  const Index step = args.pixel_step;
+#pragma GCC unroll 8
+  for (int i = 0; i < kPixels; ++i) sum[i][0] = Zero<T>();
+  for (Index kd = 0; kd < args.kernel[kD]; ++kd)
+    for (Index kh = 0; kh < args.kernel[kH]; ++kh)
+      for (Index kw = 0; kw < args.kernel[kW]; ++kw) {
+        const T* const tap = input + kd * args.d_tap + kh * args.h_tap + kw * args.w_tap + pixel * step;
+        const T* w = weights + kd * args.weights_d + kh * args.weights_h + kw * args.weights_w;
+        const Index column = pixel * shared + kw, last = column + (kPixels - 1) * shared;
+        if (shared == 0 || (column >= args.first_column && last < args.end_column)) {
+          const T* x = tap;
+#pragma GCC unroll 1
+          for (Index j = 0; j < args.group; ++j, ++x, w += args.weights_j) {
+            const V<T> of_lanes = LoadU(w);
+            const T* const fourth = Opaque(x + 3 * step);  // or every pixel takes a register for its address
+#pragma GCC unroll 8
+            for (int i = 0; i < kPixels; ++i)
+              Accumulate<T>(&sum[i][0], Set(i < 3 ? x[i * step] : fourth[(i - 3) * step]), of_lanes);
+          }
+          continue;
+        }
+        const T* at[kPixels];
+#pragma GCC unroll 8
+        for (int i = 0; i < kPixels; ++i) {
+          const Index c = column + i * shared;
+          at[i] = c >= args.first_column && c < args.end_column ? tap + i * step : zeros;
+        }
+#pragma GCC unroll 1
+        for (Index j = 0; j < args.group; ++j, w += args.weights_j) {
+          const V<T> of_lanes = LoadU(w);
+#pragma GCC unroll 8
+          for (int i = 0; i < kPixels; ++i) Accumulate<T>(&sum[i][0], Set(at[i][j]), of_lanes);
+        }
+      }
+}
+
+template <class T, int kPixels>
+PYCONV_INLINE void BroadcastLine(const ChannelVectorArgs<T>& args, const T* input, const T* weights,
+                                 Index pixel, Index count, V<T> bias, TileOutput<T> output) {
+  if constexpr (kPixels > 1)
+    if (count < kPixels)
+      return BroadcastLine<T, kPixels - 1>(args, input, weights, pixel, count, bias, output);
+  V<T> sum[kPixels][1];
+  BroadcastPixels<T, kPixels>(args, input, weights, pixel, sum);
+#pragma GCC unroll 8
+  for (int i = 0; i < kPixels; ++i) sum[i][0] = sum[i][0] + bias;
+  NextLine(&output, pixel * output.out_m_stride);
+  Finish<T, kPixels, 1>(output, sum);
+}
+
+template <class T>
+void BroadcastTile(const ChannelVectorArgs<T>& args, Index channel) {
+  constexpr int kPixels = 8;
+  TileOutput<T> output = args;
+  NextLine(&output, channel * args.out_n_stride);
+  output.n_valid = args.n_valid - channel < kLanes<T> ? args.n_valid - channel : kLanes<T>;
+  const V<T> bias = args.bias ? PositiveZero<T>(LoadN(args.bias + channel, output.n_valid)) : Zero<T>();
+  const T* input = args.input + channel / args.group * args.group;
+  const Index pieces = (args.pixels + kPixels - 1) / kPixels;
+  for (Index line = 0; line < args.lines; ++line, input += args.line_step) {
+    Ask<T, false>(args.ahead_input, line, channel);
+    Ask<T, true>(args.ahead_output, line, channel);
+    for (Index i = 0, pixel = 0; i < pieces; ++i) {
+      const Index count = (args.pixels - pixel + pieces - i - 1) / (pieces - i);
+      BroadcastLine<T, kPixels>(args, input, args.weights + channel, pixel, count, bias, output);
+      pixel += count;
+    }
+    NextLine(&output, args.out_line_step);
+  }
+}
+
 template <class T>
 void GroupVector(const ChannelVectorArgs<T>& args, Index channel) {
   if constexpr (kLanes < T >> 2) {
     if (args.group < kLanes<T>) return GroupTile<T, false>(args, channel);
   }
-  if constexpr (kLanes<T> <= kMostGroupChannels) GroupTile<T, true>(args, channel);
+  if constexpr (kLanes < T >> kMostGroupChannels) return;
+  if constexpr (kRegisters == 32)
+    GroupTile<T, true>(args, channel);
+  else
+    BroadcastTile<T>(args, channel);
 }
 
 }  // namespace
