@@ -199,6 +199,17 @@ def test_the_command_compares_two_files_and_fails_on_a_regression(tmp_path, caps
     assert main(["bench", "--compare", *reversed(paths)]) == 0
 
 
+def test_a_run_writes_what_its_file_says(monkeypatch, tmp_path):
+    """The file's figures have six digits: 1.1349999999 is 1.135 there, and 1.14 in a table, not 1.13."""
+    measured = run_of(result_of("c8h8w8_k8r1s1", {LAYER_TORCH: 1.1349999999}))
+    monkeypatch.setattr(run, "run", lambda *_: measured)
+    assert main(["bench", "quick", "--output", str(tmp_path), "--name", "rounded"]) == 0
+    written = (tmp_path / "rounded.md").read_text(encoding="utf-8")
+    assert "1.14" in written
+    assert main(["bench", "--render", str(tmp_path / "rounded.json")]) == 0
+    assert (tmp_path / "rounded.md").read_text(encoding="utf-8") == written
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

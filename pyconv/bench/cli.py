@@ -89,15 +89,16 @@ def _run(arguments: argparse.Namespace) -> int:
     from pyconv.bench import gate, run
 
     if arguments.render:
-        _write(records.load(arguments.render), arguments.render.with_suffix(""))
+        _write_reports(arguments.render)
         return 0
     if arguments.compare:
         return _report_changes(*map(records.load, arguments.compare))
     options = _options(arguments)
     finished = run.run(options, "python -m pyconv " + " ".join(sys.argv[1:]))
     options.stem.parent.mkdir(parents=True, exist_ok=True)
-    records.save(finished, options.stem.with_suffix(".json"))
-    _write(finished, options.stem)
+    record = options.stem.with_suffix(".json")
+    records.save(finished, record)
+    _write_reports(record)
     for fault in finished.faults:
         print(f"NOT TO BE BELIEVED: {fault}")
     status = 1 if finished.faults else 0
@@ -140,10 +141,12 @@ def _options(arguments: argparse.Namespace) -> Options:
     )
 
 
-def _write(finished: records.Run, stem: Path) -> None:
+def _write_reports(record: Path) -> None:
+    """Of what is in the file, whose figures are rounded: `--render` writes the same again."""
     from pyconv.bench import markdown
     from pyconv.bench.report import figures, html
 
+    finished, stem = records.load(record), record.with_suffix("")
     text = markdown.render(finished)
     stem.with_suffix(".md").write_text(text, encoding="utf-8")
     stem.with_suffix(".html").write_text(html.render(finished), encoding="utf-8")
