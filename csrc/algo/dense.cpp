@@ -71,10 +71,12 @@ bool outgrows_caches(const ConvProblem& p) {
 
 bool outgrows_l2(const ConvProblem& p) { return output_bytes(p) >= kLargeOutput; }
 
-bool asks_for_memory(const ConvProblem& p, bool prefetched) {
+bool asks_for_memory(const ConvProblem& p, std::size_t found) {
   const std::size_t input = static_cast<std::size_t>(p.batch * p.in_ch * p.in.product()) * element_bytes(p);
-  return !prefetched || input + output_bytes(p) > cache_sizes().l3 / 4;
+  return input + output_bytes(p) > found;
 }
+
+std::size_t found_in_l3() { return has_large_l1() ? cache_sizes().l3 / 4 : 0; }
 
 bool streams_output(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;

@@ -35,10 +35,11 @@ void cut_for_threads(ConvPlan* plan, Index tile_oc, Index tile_cols);
 bool outgrows_caches(const ConvProblem& p);
 // The same where nothing hides its way there.
 bool outgrows_l2(const ConvProblem& p);
-// Whether what is read and written next is asked for ahead. Not what is found in L3 where the hardware's
-// prefetchers bring it as fast (`prefetched`): every line asked for takes the place of a load
-// (docs/decisions/0026).
-bool asks_for_memory(const ConvProblem& p, bool prefetched);
+// Whether what is read and written next is asked for ahead: where it exceeds `found` bytes, which the
+// hardware's prefetchers bring as fast. Every line asked for takes the place of a load.
+bool asks_for_memory(const ConvProblem& p, std::size_t found);
+// With a large L1 a quarter of L3 (docs/decisions/0026), else nothing.
+std::size_t found_in_l3();
 // Whether the output leaves L3 to others, and, in the order in which a sweep with oc_inner makes it, is one
 // stream: pixels without gaps.
 bool streams_output(const ConvPlan& plan);

@@ -94,7 +94,7 @@ class DepthwiseRows {
         second_(second_vector()),
         max_pixels_(kernels_.most_pixels(p_.in_ch_per_group(), plan.blocking.rolling)),
         blocks_outer_(has_large_l1() || half_lines() || shares_lines()),
-        asks_(asks_for_memory(p_, has_large_l1() || half_lines())),
+        asks_(asks_for_memory(p_, found())),
         residual_(static_cast<const T*>(operands.residual)) {
     call_.bias = static_cast<const T*>(operands.bias);
     call_.out_n_stride = plan.request.out.channel;
@@ -176,6 +176,16 @@ class DepthwiseRows {
   // AVX2, us: 4 taps 1536@512 1420 -> 1050, 3x3 dilation 4 960@33 2550 -> 1900, 3x3 stride 2 8x64@112 7660 ->
   // 6200; seventeen layers 1.11 in the mean, at worst 0.98).
   bool half_lines() const { return lanes_ * static_cast<Index>(sizeof(T)) < static_cast<Index>(kCacheLine); }
+
+  // What need not be asked for. Vectors of half a line, one after the other, are a stream in long pixels,
+  // which prefetchers follow, and short ones alone are brought as fast only from an L3 that is really this
+  // processor's (docs/decisions/0029).
+  std::size_t found() const {
+    constexpr Index kLongPixel = 2048;  // bytes
+    if (has_large_l1() || !half_lines()) return found_in_l3();
+    const bool long_pixels = p_.in_ch * static_cast<Index>(sizeof(T)) >= kLongPixel;
+    return cache_sizes().l3 / (long_pixels ? 4 : 8);
+  }
 
   // Pixels of no whole number of cache lines share lines with their neighbours: all vectors take a block
   // while its window is in L1 (5x1x1 24@16x112x112 4.4 -> 3.7 ms, 3x3 24@190 380 -> 358 us, 5x5 72@56 153 ->

@@ -4,7 +4,6 @@
 
 #include "algo/depthwise_tiles.h"
 #include "algo/input_rows.h"
-#include "runtime/cpu.h"
 #include "runtime/thread_pool.h"
 #include "runtime/workspace.h"
 
@@ -22,7 +21,7 @@ class DepthwiseRun {
         lanes_(depthwise_lanes<T>(plan)),
         grid_(depthwise_grid(plan)),
         tiles_(depthwise_tile_count(plan, grid_)),
-        asks_(asks_for_memory(p_, has_large_l1()) && outgrows_l2(p_)),
+        asks_(asks_for_memory(p_, found_in_l3()) && outgrows_l2(p_)),
         multiplier_(p_.out_ch / p_.in_ch),
         window_(depthwise_window(plan)),
         input_(static_cast<const T*>(operands.input)),

@@ -6,7 +6,6 @@
 #include "algo/direct_plan.h"
 #include "algo/input_rows.h"
 #include "algo/registry.h"
-#include "runtime/cpu.h"
 #include "runtime/thread_pool.h"
 #include "runtime/workspace.h"
 
@@ -264,7 +263,7 @@ class DirectRun {
   const DenseKernels<T>& kernels_;
   const bool asks_ahead_ = plan_.blocking.in_place && plan_.blocking.kind == TileKind::kOcVector &&
                            plan_.request.problem.taps() == 1 &&
-                           asks_for_memory(plan_.request.problem, has_large_l1());
+                           asks_for_memory(plan_.request.problem, found_in_l3());
   const T* input_;
   const ChunkGrid grid_;
   const BandLayout layout_;
