@@ -234,8 +234,8 @@ PYCONV_INLINE void Finish(const TileOutput<T>& args, V<T> (&sum)[kM][kN]) {
 #pragma GCC unroll 12
     for (int n = 0; n < kN; ++n) spilled[m][n] = sum[m][n];
   const T* tile = reinterpret_cast<const T*>(&spilled[0][0]);
-  const TileOutput<T> copy =
-      args;  // whose address may get about: what a kernel made for itself stays in registers
+  // Its address may get about; what a kernel made for itself stays in registers.
+  const TileOutput<T> copy = args;
   if (args.out_m_stride == 1) return StoreColumns<T>(copy, tile, kM, kN);
   StoreScattered<T>(copy, tile, kM, kN);
 }

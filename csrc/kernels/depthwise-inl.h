@@ -136,18 +136,19 @@ __attribute__((noinline)) void ChannelVectorLines(const ChannelVectorArgs<T>& ar
   }
 }
 
-// Kernels of usual widths have loops of their own, with nothing to decide in a row: AVX2 takes 0.7 of the
-// time (docs/decisions/0029). Each is a function for every number of pixels, so that these are few.
+// With 16 registers rows of usual widths have loops of their own, with nothing to decide in a row: AVX2 takes
+// 0.7 of the time (docs/decisions/0029). With 32 most of these layers roll; the others were not measured.
 template <class T, int kPixels, int kStride>
 PYCONV_INLINE void SharedLines(const ChannelVectorArgs<T>& args, Index channel) {
-  if constexpr (kStride == 0) return ChannelVectorLines<T, kPixels, 0, 0>(args, channel);
-  const Index taps = args.kernel[kW], half = taps / 2;
-  const bool same = args.first_column <= half && args.end_column >= (kPixels - 1) * kStride + taps - half;
-  if (same && taps == 3) return ChannelVectorLines<T, kPixels, kStride, 3>(args, channel);
-  if (same && taps == 5) return ChannelVectorLines<T, kPixels, kStride, 5>(args, channel);
-  if constexpr (kStride == 1) {
-    if (same && taps == 4) return ChannelVectorLines<T, kPixels, 1, 4>(args, channel);
-    if (same && taps == 7) return ChannelVectorLines<T, kPixels, 1, 7>(args, channel);
+  if constexpr (kRegisters == 16 && kStride > 0) {
+    const Index taps = args.kernel[kW], half = taps / 2;
+    const bool same = args.first_column <= half && args.end_column >= (kPixels - 1) * kStride + taps - half;
+    if (same && taps == 3) return ChannelVectorLines<T, kPixels, kStride, 3>(args, channel);
+    if (same && taps == 5) return ChannelVectorLines<T, kPixels, kStride, 5>(args, channel);
+    if constexpr (kStride == 1) {
+      if (same && taps == 4) return ChannelVectorLines<T, kPixels, 1, 4>(args, channel);
+      if (same && taps == 7) return ChannelVectorLines<T, kPixels, 1, 7>(args, channel);
+    }
   }
   ChannelVectorLines<T, kPixels, kStride, 0>(args, channel);
 }

@@ -38,6 +38,16 @@ constexpr RollingShape kRollingShapes[] = {{},  // none: line by line
                                            {5, 1, 1, 1, 5, false}};
 constexpr int kRollingShapeCount = sizeof(kRollingShapes) / sizeof(kRollingShapes[0]);
 
+// Which taps a tile of channel vectors has, and how far apart they and the pixels are (below): what a kernel
+// copies, because its stores might change the arguments.
+struct TapGrid {
+  Spatial kernel;
+  Index d_tap, h_tap, w_tap;
+  Index weights_d, weights_h, weights_w;
+  Index pixel_step;
+  Index first_column, end_column;
+};
+
 // Vectors of channels; output m = `pixels`, n = channels. Element (line, pixel, n) at tap (kd, kh, kw) reads
 // input[line * line_step + pixel * pixel_step + kd * d_tap + kh * h_tap + kw * w_tap + n] and the weight at
 // weights[kd * weights_d + kh * weights_h + kw * weights_w + n], so that a part of the taps can be taken.
@@ -51,13 +61,6 @@ constexpr int kRollingShapeCount = sizeof(kRollingShapes) / sizeof(kRollingShape
 // end_column excludes it. In a group of several channels (2, 4 or 8, in as many as out) a tap has the
 // products with channels j of the input in order, whose weights are weights_j apart; `channel` is a multiple
 // of `group`, or of the lanes where these are fewer.
-struct TapGrid {
-  Spatial kernel;
-  Index d_tap, h_tap, w_tap;
-  Index weights_d, weights_h, weights_w;
-  Index pixel_step;
-  Index first_column, end_column;
-};
 template <class T>
 struct ChannelVectorArgs : TileOutput<T>, TapGrid {
   Index pixels;

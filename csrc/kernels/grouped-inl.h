@@ -213,8 +213,7 @@ void GroupTile(const ChannelVectorArgs<T>& args, Index channel) {
   if (line < args.lines) GroupLines<T, 1, kBroadcast>(args, channel, line, channels, output);
 }
 
-// --- groups as wide as the vector or wider, with 16 registers
-// -------------------------------------------------------
+// --- groups as wide as the vector or wider, 16 registers
 
 // Every product takes a broadcast; few outputs could share it, as many sums as would need their registers. So
 // kPixels outputs stay in registers through all taps: 1.1 loads a product, and chains enough to fill both
@@ -300,10 +299,10 @@ void GroupVector(const ChannelVectorArgs<T>& args, Index channel) {
   if constexpr (kLanes < T >> 2) {
     if (args.group < kLanes<T>) return GroupTile<T, false>(args, channel);
   }
-  if constexpr (kLanes < T >> kMostGroupChannels) return;
-  if constexpr (kRegisters == 32)
+  constexpr bool kFits = kLanes<T> <= kMostGroupChannels;
+  if constexpr (kFits && kRegisters == 32)
     GroupTile<T, true>(args, channel);
-  else
+  else if constexpr (kFits)
     BroadcastTile<T>(args, channel);
 }
 
