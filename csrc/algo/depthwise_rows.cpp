@@ -177,9 +177,9 @@ class DepthwiseRows {
   // 6200; seventeen layers 1.11 in the mean, at worst 0.98).
   bool half_lines() const { return lanes_ * static_cast<Index>(sizeof(T)) < static_cast<Index>(kCacheLine); }
 
-  // What need not be asked for. Vectors of half a line, one after the other, are a stream in long pixels,
-  // which prefetchers follow, and short ones alone are brought as fast only from an L3 that is really this
-  // processor's (docs/decisions/0029).
+  // Bytes that need not be asked for. With vectors of half a line a block takes all of a pixel in turn: a
+  // long pixel is a stream, which prefetchers follow; short ones they bring as fast only from L3, and of that
+  // other arrays, and where it is shared other machines, have their part (docs/decisions/0029).
   std::size_t found() const {
     constexpr Index kLongPixel = 2048;  // bytes
     if (has_large_l1() || !half_lines()) return found_in_l3();
