@@ -114,14 +114,24 @@ double input_bytes(const ConvProblem& p, const Blocking& b) {
          static_cast<double>(element_bytes(p));
 }
 
-Index band_limit(const ConvProblem& p, TileKind kind) {
-  if (kind == TileKind::kPixelVector && p.taps() == 1) return kPanelBytes;
-  return kind == TileKind::kPixelVector && !has_large_l1() ? kRowsBytes : static_cast<Index>(kL2Bytes / 2);
+// With an L2 of 512 KB a band leaves room there for its output, where weights come from L3 in time: bands in
+// place (a copy would be made of overlapping rows) of weights up to 4 MB. What is larger comes from memory
+// once for every band, and bands are better found in L3 themselves (docs/decisions/0030).
+constexpr std::size_t kWeightsFoundInL3 = std::size_t{4} << 20;
+constexpr Index kBandBesideOutput = 128 << 10, kBandInL3 = 2 << 20;
+
+Index band_limit(const ConvProblem& p, const Blocking& b, std::size_t group_weights) {
+  constexpr Index kShareOfL2 = static_cast<Index>(kL2Bytes / 2);
+  if (b.kind == TileKind::kPixelVector && p.taps() == 1) return kPanelBytes;
+  if (b.kind == TileKind::kPixelVector && !has_large_l1()) return kRowsBytes;
+  if (group_weights <= kL2Bytes / 2 || cache_sizes().l2 >= kL2Bytes) return kShareOfL2;
+  if (group_weights > kWeightsFoundInL3) return kBandInL3;
+  return b.in_place ? kBandBesideOutput : kShareOfL2;
 }
 
 // The largest band that stays in its part of a cache, whole rows first; never less than one tile.
-void choose_band(const ConvProblem& p, Index tile_cols, Blocking* b) {
-  const double limit = static_cast<double>(band_limit(p, b->kind));
+void choose_band(const ConvProblem& p, Index tile_cols, std::size_t group_weights, Blocking* b) {
+  const double limit = static_cast<double>(band_limit(p, *b, group_weights));
   const auto fits = [&](const Blocking& band) {
     return (band.in_place ? input_bytes(p, band) : band_bytes(p, band)) <= limit;
   };
@@ -149,20 +159,27 @@ bool writes_long_rows(const ConvProblem& p) {
   return p.in_ch_per_group() * p.taps() <= kShortSum && bytes > static_cast<Index>(kL2Bytes);
 }
 
+// The share of the products that is left when rows of taps in zero padding are skipped.
+double rows_inside(ConvProblem p) {
+  p.pad_begin[kW] = p.pad_end[kW] = 0;
+  return p.flops_inside() / p.flops();
+}
+
 // Whether pixels are gathered as im2col does, in the same order of the same sums: where tiles are of few
 // rows (six, AVX2), the output's rows leave much of them empty, and weights that L2 does not hold are read
-// again for each. Panels fill tiles across rows (docs/decisions/0028). Channels-first windows that overlap
-// cost more to gather (Zen 3, 3x3 stride 2 256@28 2950 us, gathered 3100).
+// again for each. Panels fill tiles across rows (docs/decisions/0028), but hold the zeros of rows in padding,
+// which tiles in place leave out. Channels-first windows that overlap cost more to gather (Zen 3, 3x3 stride
+// 2 256@28 2950 us, gathered 3100).
 template <class T>
 bool gathers(const Request& r, const DenseKernels<T>& kernels, std::size_t group_weights) {
   constexpr Index kFewRows = 6;
   const ConvProblem& p = r.problem;
   const Index rows = kernels.oc_vector.max_rows;
   const EvenSplit split(ceil_div(p.out[kW], kPixelUnit), rows / kPixelUnit);
-  const bool fills_tiles = 100 * p.out[kW] > 85 * split.pieces * rows;
+  const double filled = static_cast<double>(p.out[kW]) / static_cast<double>(split.pieces * rows);
   const bool overlap = p.stride[kH] < p.kernel[kH] || p.stride[kW] < p.kernel[kW];
-  return rows <= kFewRows && p.taps() > 1 && group_weights > kL2Bytes / 2 && !fills_tiles &&
-         (r.in.channel == 1 || !overlap) && kIm2col.supports(p, Reason());
+  return rows <= kFewRows && p.taps() > 1 && group_weights > kL2Bytes / 2 &&
+         filled <= 0.85 * rows_inside(p) && (r.in.channel == 1 || !overlap) && kIm2col.supports(p, Reason());
 }
 
 template <class T>
@@ -190,7 +207,7 @@ ConvPlan plan_for(const Request& request) {
   // All groups of a pixel together make whole lines: 1x1 60 > 216 in 3 groups, 28x28 batch 8, 1480 -> 980 us.
   if (b.in_place && oc_vector && plan.packed_bytes <= kL2Bytes / 2 && outgrows_caches(p))
     b.groups_per_chunk = p.groups;
-  choose_band(p, tile_cols, &b);
+  choose_band(p, tile_cols, group_weights * sizeof(T), &b);
   b.oc_per_chunk = p.out_ch_per_group();
   cut_for_threads(&plan, tile_oc, tile_cols);
   b.pitch = packed_pitch(p, b.kind, b.cols);
