@@ -80,6 +80,7 @@ struct Blocking {
   bool oc_inner = true;        // for each pixel tile all output-channel tiles, or the other way round
   bool streams = false;        // output passes the caches by (algo/output_stream.h)
   Index rows = 1, cols = 1;    // output rows and columns of one band
+  Index pixels_per_call = 1;   // of neighbouring tiles, which are computed in one call; at least one tile
   Index depths = 1;            // output depths of one band that share what they read
   Index col_bands = 0;         // 0: as many as `cols` makes, else so many, whose sizes differ by at most one
   Index oc_per_chunk = 1;      // output channels, of each group of a chunk

@@ -92,7 +92,8 @@ bool streams_output(const ConvPlan& plan) {
 Index stream_elements(const ConvPlan& plan) {
   if (!plan.blocking.streams) return 0;
   const Index line = static_cast<Index>(kCacheLine / element_bytes(plan.request.problem));
-  return round_up(line + kMaxTileRows * plan.request.problem.out_ch, line);
+  return round_up(line + max_of(kMaxTileRows, plan.blocking.pixels_per_call) * plan.request.problem.out_ch,
+                  line);
 }
 
 template <class T>
@@ -175,8 +176,9 @@ void TileSweep<T>::run_pixel_vectors(Index pixels, Index oc) {
 
 template <class T>
 void TileSweep<T>::run(const T* act, const Chunk& chunk, Index oh, Index ow, Index pixels, Index oc0,
-                       Index oc) {
+                       Index oc, Index tiles) {
   T* streamed = nullptr;
+  args.tiles = tiles;
   for (Index g = 0; g < chunk.groups; ++g) {
     place(chunk, chunk.group + g, oh, ow, oc0);
     if (stream && g == 0) streamed = stream.begin(args.out);
@@ -187,7 +189,7 @@ void TileSweep<T>::run(const T* act, const Chunk& chunk, Index oh, Index ow, Ind
     else
       run_pixel_vectors(pixels, oc);
   }
-  if (stream) stream.end(pixels * oc * chunk.groups);
+  if (stream) stream.end(tiles * pixels * oc * chunk.groups);
 }
 
 template struct TileSweep<float>;

@@ -73,9 +73,10 @@ struct TileSweep {
   TileSweep(const ConvPlan& plan, const ConvOperands& operands, const DenseKernels<T>& kernels,
             T* stream_buffer = nullptr);
 
-  // Runs the tiles of `pixels` outputs in a row from (image, group, od, oh, ow), output channels [oc0, oc0 +
-  // oc) of each of the chunk's groups; act is the first pixel's (k = 0) element.
-  void run(const T* act, const Chunk& chunk, Index oh, Index ow, Index pixels, Index oc0, Index oc);
+  // Runs `tiles` neighbours, each of `pixels` outputs in a row, from (image, group, od, oh, ow) on, output
+  // channels [oc0, oc0 + oc) of each of the chunk's groups; act is the first pixel's (k = 0) element.
+  void run(const T* act, const Chunk& chunk, Index oh, Index ow, Index pixels, Index oc0, Index oc,
+           Index tiles = 1);
 
  private:
   void place(const Chunk& chunk, Index group, Index oh, Index ow, Index oc0);

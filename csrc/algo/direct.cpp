@@ -103,6 +103,15 @@ class TileRuns {
     args->packed_runs = runs_.count(p_);
   }
 
+  // How many of `tiles` neighbours of `pixels` outputs, from column ow on, have the same runs.
+  Index alike(Index ow, Index pixels, Index tiles) const {
+    if (!runs_.skips_padding || runs_.columns == 1) return tiles;
+    const ConvProblem::Taps first = taps(kW, ow, pixels);
+    Index n = 1;
+    while (n < tiles && taps(kW, ow + n * pixels, pixels) == first) ++n;
+    return n;
+  }
+
  private:
   struct Box {
     ConvProblem::Taps d, h, w;
@@ -246,16 +255,22 @@ class DirectRun {
                                  : kernels_.tiles(plan_.blocking.kind).widest(min_of(oc, sweep.tile_oc));
     const Index next_row = plan_.request.problem.stride[kH] * layout_.row, end = c + cols;
     const EvenSplit split(ceil_div(cols, unit), most);
-    for (Index i = 0; i < split.pieces; c += split.size(i++) * unit) {
+    for (Index i = 0, tiles; i < split.pieces; i += tiles) {
       const T* tile = act + r * next_row + c * layout_.output;
       const Index pixels = min_of(split.size(i) * unit, end - c);
+      // Tiles of one size and whole, so far as they are alike.
+      const Index same = min_of(split.alike(i), (end - c) / pixels);
+      tiles = min_of(same, max_of(1, plan_.blocking.pixels_per_call / pixels));
+      tiles = runs.alike(chunk.col0 + c, pixels, tiles);
       runs.choose(chunk.od, chunk.row0 + r, chunk.col0 + c, pixels, &sweep.args);
-      const bool row_ends = c + pixels == chunk.cols;
+      const Index made = tiles * pixels;
+      const bool row_ends = c + made == chunk.cols;
       if (asks_ahead_ && (!row_ends || r + 1 < chunk.rows))
-        sweep.ahead = {row_ends ? act + (r + 1) * next_row : tile + pixels * layout_.output,
-                       min_of(split.size(0) * unit, chunk.cols), layout_.output,
+        sweep.ahead = {row_ends ? act + (r + 1) * next_row : tile + made * layout_.output,
+                       min_of(tiles * split.size(0) * unit, chunk.cols), layout_.output,
                        chunk.groups * plan_.request.problem.in_ch_per_group()};
-      sweep.run(tile, chunk, chunk.row0 + r, chunk.col0 + c, pixels, oc0, oc);
+      sweep.run(tile, chunk, chunk.row0 + r, chunk.col0 + c, pixels, oc0, oc, tiles);
+      c += made;
     }
   }
 

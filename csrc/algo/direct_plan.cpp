@@ -182,6 +182,21 @@ bool gathers(const Request& r, const DenseKernels<T>& kernels, std::size_t group
          filled <= 0.85 * rows_inside(p) && (r.in.channel == 1 || !overlap) && kIm2col.supports(p, Reason());
 }
 
+// What a call costs besides its sums (75 cycles, Zen 3) shows where these are short: as many neighbouring
+// tiles share a call as leave room in L1 for the weights of a tile; of pixel vectors, whose rows are copied
+// into L1 for all of them, twice as many (fifteen layers of up to 147 terms in a sum, both layouts, 8, 16,
+// 32, 64 KB: 0.98, 1.07, 1.09, 1.09; channels-last stems stream best with 16). Long sums are calls of their
+// own.
+Index pixels_per_call(const ConvProblem& p, const Blocking& b) {
+  constexpr Index kCallBytes = 16 << 10, kLongSum = 192;
+  if (b.kind == TileKind::kTransposed || p.in_ch_per_group() * p.taps() > kLongSum) return 1;
+  const Index rows = p.kernel[kD] * p.kernel[kH];
+  const Index inputs = p.in_ch_per_group() * rows * min_of(p.stride[kW], p.kernel[kW]);
+  const Index outputs = b.oc_inner ? b.oc_per_chunk * b.groups_per_chunk : 0;
+  const Index bytes = (inputs + outputs) * static_cast<Index>(element_bytes(p));
+  return max_of(1, (b.kind == TileKind::kPixelVector ? 2 : 1) * kCallBytes / bytes);
+}
+
 template <class T>
 ConvPlan plan_for(const Request& request) {
   ConvPlan plan(kDirect, simplified(request));
@@ -220,6 +235,7 @@ ConvPlan plan_for(const Request& request) {
     const std::size_t bytes = static_cast<std::size_t>(elements) * sizeof(T);
     return bytes <= 2 * kL2Bytes && bytes + band <= kMaxScratchPerThread;
   };
+  b.pixels_per_call = pixels_per_call(p, b);
   b.streams = streams_output(plan);
   b.streams = b.streams && fits(stream_elements(plan));
   // One band: each tile is used once, unless all are for each tile of pixels.

@@ -176,9 +176,10 @@ class WinogradRun {
         for (Index line = 0; line < lines; ++line) {
           const T* in = scratch.inputs + input_panels_.at[panel] + line * p_.stride[kD] * cols * sizes_.pitch;
           T* out = scratch.products + panel * sizes_.out_panel + line * cols * sizes_.out_pitch + oc;
-          for (Index i = 0, t = 0; i < split.pieces; t += split.size(i), ++i) {
+          for (Index i = 0, t = 0; i < split.pieces; t += args.tiles * split.size(i), i += args.tiles) {
             args.act = in + t * sizes_.pitch;
             args.out = out + t * sizes_.out_pitch;
+            args.tiles = split.alike(i);
             kernels_.oc_vector.tile[split.size(i)][vectors](args);
           }
         }

@@ -24,6 +24,8 @@ struct EvenSplit {
   constexpr EvenSplit(Index total, Index largest)
       : pieces(ceil_div(total, largest)), base(total / max_of(pieces, 1)), longer(total - pieces * base) {}
   constexpr Index size(Index piece) const { return base + (piece < longer ? 1 : 0); }
+  // Pieces of the same size from `piece` on.
+  constexpr Index alike(Index piece) const { return (piece < longer ? longer : pieces) - piece; }
 };
 
 inline Index checked_mul(Index a, Index b, const char* what) {

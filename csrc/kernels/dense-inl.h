@@ -155,14 +155,14 @@ PYCONV_INLINE const T* TransposedRun(const T* act, Index act_stride, Index lengt
 // Residual and clamp are passes of their own, skipped as a whole where there is nothing to do: a short tile
 // notices.
 template <class T, int kM, int kN>
-PYCONV_INLINE void StoreRows(const TileOutput<T>& args, V<T> (&sum)[kM][kN]) {
+PYCONV_INLINE void StoreRows(const TileOutput<T>& args, V<T> (&sum)[kM][kN], Index first = 0) {
   const Index last_valid = args.n_valid - (kN - 1) * kLanes<T>;
   if (args.residual) {
 #pragma GCC unroll 14
     for (int m = 0; m < kM; ++m)
 #pragma GCC unroll 12
       for (int n = 0; n < kN; ++n) {
-        const T* residual = args.residual + m * args.out_m_stride + n * kLanes<T>;
+        const T* residual = args.residual + first + m * args.out_m_stride + n * kLanes<T>;
         sum[m][n] = sum[m][n] + (n + 1 < kN ? LoadU(residual) : LoadN(residual, last_valid));
       }
   }
@@ -176,7 +176,7 @@ PYCONV_INLINE void StoreRows(const TileOutput<T>& args, V<T> (&sum)[kM][kN]) {
   const bool full = last_valid == kLanes<T>;
 #pragma GCC unroll 14
   for (int m = 0; m < kM; ++m) {
-    T* out = args.out + m * args.out_m_stride;
+    T* out = args.out + first + m * args.out_m_stride;
 #pragma GCC unroll 12
     for (int n = 0; n + 1 < kN; ++n) StoreU<T>(sum[m][n], out + n * kLanes<T>);
     if (full)
@@ -225,9 +225,10 @@ __attribute__((noinline)) void StoreScattered(const TileOutput<T>& args, const T
   }
 }
 
+// `first`: of the tile's elements, counted from those that `args` has.
 template <class T, int kM, int kN>
-PYCONV_INLINE void Finish(const TileOutput<T>& args, V<T> (&sum)[kM][kN]) {
-  if (args.out_n_stride == 1) return StoreRows<T, kM, kN>(args, sum);
+PYCONV_INLINE void Finish(const TileOutput<T>& args, V<T> (&sum)[kM][kN], Index first = 0) {
+  if (args.out_n_stride == 1) return StoreRows<T, kM, kN>(args, sum, first);
   V<T> spilled[kM][kN];
 #pragma GCC unroll 14
   for (int m = 0; m < kM; ++m)
@@ -235,7 +236,9 @@ PYCONV_INLINE void Finish(const TileOutput<T>& args, V<T> (&sum)[kM][kN]) {
     for (int n = 0; n < kN; ++n) spilled[m][n] = sum[m][n];
   const T* tile = reinterpret_cast<const T*>(&spilled[0][0]);
   // Its address may get about; what a kernel made for itself stays in registers.
-  const TileOutput<T> copy = args;
+  TileOutput<T> copy = args;
+  copy.out += first;
+  if (copy.residual) copy.residual += first;
   if (args.out_m_stride == 1) return StoreColumns<T>(copy, tile, kM, kN);
   StoreScattered<T>(copy, tile, kM, kN);
 }
@@ -250,19 +253,18 @@ PYCONV_INLINE V<T> PositiveZero(V<T> v) {
 // The lines a tile will store to: their misses are over before its sums are. Every other line, its neighbour
 // comes along (1x1 64>256@56 channels-first: 85 % of the peak, every line 84 %, one line further 80 %).
 template <class T, int kM, int kN>
-PYCONV_INLINE void PrefetchOutput(const TileOutput<T>& args) {
+PYCONV_INLINE void PrefetchOutput(const TileOutput<T>& args, Index first) {
   if (args.out_n_stride != 1) return;
 #pragma GCC unroll 14
   for (int m = 0; m < kM; ++m) {
-    const char* row = reinterpret_cast<const char*>(args.out + m * args.out_m_stride);
+    const char* row = reinterpret_cast<const char*>(args.out + first + m * args.out_m_stride);
 #pragma GCC unroll 12
     for (int n = 0; n < kN * kVectorBytes; n += 128) __builtin_prefetch(row + n, 1);
   }
 }
 
 template <class T, int kM, int kN, TileKind kKind, bool kTail>
-PYCONV_INLINE void RunTile(const TileArgs<T>& args) {
-  if (args.finish) PrefetchOutput<T, kM, kN>(args);
+__attribute__((noinline)) void RunTile(const TileArgs<T>& args, const T* first_act, Index first_out) {
   V<T> sum[kM][kN];
   V<T> total[kM][kN];  // spilled between chains: two memory operations per ~512 FMAs
   const T* weights = args.weights;
@@ -270,7 +272,7 @@ PYCONV_INLINE void RunTile(const TileArgs<T>& args) {
   const bool first_is_total = !args.resume;
   for (Index chain = 0; chain < args.chains; ++chain) {
     const Index length = chain + 1 == args.chains ? args.last_run_length : args.run_length;
-    const T* act = args.act + chain * args.chain_step;
+    const T* act = first_act + chain * args.chain_step;
 #pragma GCC unroll 14
     for (int m = 0; m < kM; ++m)
 #pragma GCC unroll 12
@@ -317,20 +319,37 @@ PYCONV_INLINE void RunTile(const TileArgs<T>& args) {
       sum[m][n] = sum[m][n] + bias;
     }
   }
-  Finish<T, kM, kN>(args, sum);
+  Finish<T, kM, kN>(args, sum, first_out);
+}
+
+// Short sums are over before a line that is asked for has come: of all tiles but the first one the lines are
+// asked for while the tile before is computed.
+template <class T, int kM, int kN, TileKind kKind, bool kTail>
+PYCONV_INLINE void RunTiles(const TileArgs<T>& args) {
+  constexpr bool kOc = kKind == TileKind::kOcVector;
+  const Index pixels = kOc ? kM : args.n_valid;
+  const Index act_step = pixels * (kOc ? args.act_stride : 1);
+  const Index out_step = pixels * (kOc ? args.out_m_stride : args.out_n_stride);
+  if (args.finish) PrefetchOutput<T, kM, kN>(args, 0);
+  const T* act = args.act;
+  Index out = 0;
+  for (Index left = args.tiles; left > 0; --left, act += act_step, out += out_step) {
+    if (left > 1) PrefetchOutput<T, kM, kN>(args, out + out_step);
+    RunTile<T, kM, kN, kKind, kTail>(args, act, out);
+  }
 }
 
 template <class T, int kM, int kN>
 void OcVectorTile(const TileArgs<T>& args) {
-  RunTile<T, kM, kN, TileKind::kOcVector, false>(args);
+  RunTiles<T, kM, kN, TileKind::kOcVector, false>(args);
 }
 
 template <class T, int kM, int kN>
 void PixelVectorTile(const TileArgs<T>& args) {
   if (args.n_valid == kN * kLanes<T>)
-    RunTile<T, kM, kN, TileKind::kPixelVector, false>(args);
+    RunTiles<T, kM, kN, TileKind::kPixelVector, false>(args);
   else
-    RunTile<T, kM, kN, TileKind::kPixelVector, true>(args);
+    RunTiles<T, kM, kN, TileKind::kPixelVector, true>(args);
 }
 
 // A row of tiles of one vector.
@@ -338,8 +357,9 @@ template <class T, int kM>
 void TransposedTiles(const TileArgs<T>& args) {
   TileArgs<T> tile = args;
   for (Index left = args.n_valid; left > 0; left -= kLanes<T>) {
+    if (args.finish) PrefetchOutput<T, kM, 1>(tile, 0);
     tile.n_valid = left < kLanes<T> ? left : kLanes<T>;
-    RunTile<T, kM, 1, TileKind::kTransposed, true>(tile);
+    RunTile<T, kM, 1, TileKind::kTransposed, true>(tile, tile.act, 0);
     tile.act += kLanes<T> * args.act_stride;
     tile.out += kLanes<T> * args.out_n_stride;
     if (tile.residual) tile.residual += kLanes<T> * args.out_n_stride;

@@ -46,6 +46,10 @@ struct TileArgs : TileOutput<T> {
   // being finished into `out`.
   T* carry;
   bool resume, finish;
+
+  // Tiles of the same runs and size whose pixels follow each other, in one call: the next one's act and out
+  // lie one tile's pixels further. 1 of a sum that takes several calls, and of kTransposed.
+  Index tiles = 1;
 };
 
 template <class T>

@@ -99,17 +99,21 @@ T expected_output(const TileShape<T>& shape, const TileArgs<T>& args, Index m, I
 template <class T>
 class TileCheck {
  public:
-  TileCheck(const TileShape<T>& shape, const TileCase& test, Store store, Index n_valid, GuardAt guard)
+  TileCheck(const TileShape<T>& shape, const TileCase& test, Store store, Index n_valid, Index tiles,
+            GuardAt guard)
       : shape_(shape),
         test_(test),
         n_valid_(n_valid),
+        tiles_(tiles),
+        all_m_(by_channel() ? tiles * shape.rows : shape.rows),
+        all_n_(by_channel() ? n_valid : tiles * n_valid),
         m_stride_(store == Store::kColumns ? 1
-                  : store == Store::kRows  ? n_valid + 3
+                  : store == Store::kRows  ? all_n_ + 3
                                            : 2),
         n_stride_(store == Store::kRows      ? 1
-                  : store == Store::kColumns ? shape.rows + 2
-                                             : 2 * shape.rows + 1),
-        k_stride_(channels_inner(shape.kind) ? 13 : n_valid + 1),
+                  : store == Store::kColumns ? all_m_ + 2
+                                             : 2 * all_m_ + 1),
+        k_stride_(channels_inner(shape.kind) ? 13 : all_n_ + 1),
         act_(act_count(), guard),
         weights_((test.chains - 1) * test.runs * test.run_length * shape.packed_per_k() +
                      test.runs * test.last_run_length * shape.packed_per_k(),
@@ -132,17 +136,17 @@ class TileCheck {
 
  private:
   std::string run(const TileArgs<T>& args) {
-    std::vector<T> expected(static_cast<std::size_t>(shape_.rows * n_valid_));
-    for (Index m = 0; m < shape_.rows; ++m)
-      for (Index n = 0; n < n_valid_; ++n)
-        expected[m * n_valid_ + n] =
+    std::vector<T> expected(static_cast<std::size_t>(all_m_ * all_n_));
+    for (Index m = 0; m < all_m_; ++m)
+      for (Index n = 0; n < all_n_; ++n)
+        expected[m * all_n_ + n] =
             test_.finish ? expected_output(shape_, args, m, n) : expected_sum(shape_, args, m, n);
     shape_.run(args);
-    for (Index m = 0; m < shape_.rows; ++m) {
-      for (Index n = 0; n < n_valid_; ++n) {
+    for (Index m = 0; m < all_m_; ++m) {
+      for (Index n = 0; n < all_n_; ++n) {
         T& actual = test_.finish ? out_[m * m_stride_ + n * n_stride_] : carry_[shape_.carry_at(m, n)];
-        if (!same_bits(actual, expected[m * n_valid_ + n]))
-          return concat("element (", m, ", ", n, "): ", actual, " instead of ", expected[m * n_valid_ + n]);
+        if (!same_bits(actual, expected[m * all_n_ + n]))
+          return concat("element (", m, ", ", n, "): ", actual, " instead of ", expected[m * all_n_ + n]);
         actual = std::numeric_limits<T>::quiet_NaN();
       }
     }
@@ -174,8 +178,9 @@ class TileCheck {
            (channels_inner(shape_.kind) ? (pixels() - 1) * k_stride_ + last_k
                                         : pixels() - 1 + last_k * k_stride_);
   }
-  Index pixels() const { return shape_.kind == TileKind::kOcVector ? shape_.rows : n_valid_; }
-  Index out_count() const { return (shape_.rows - 1) * m_stride_ + (n_valid_ - 1) * n_stride_ + 1; }
+  bool by_channel() const { return shape_.kind == TileKind::kOcVector; }
+  Index pixels() const { return by_channel() ? all_m_ : all_n_; }
+  Index out_count() const { return (all_m_ - 1) * m_stride_ + (all_n_ - 1) * n_stride_ + 1; }
   TileArgs<T> arguments() {
     TileArgs<T> args{};
     args.act = act_.data();
@@ -199,6 +204,7 @@ class TileCheck {
     args.carry = carry_.data();
     args.resume = test_.resume;
     args.finish = test_.finish;
+    args.tiles = tiles_;
     return args;
   }
 
@@ -206,7 +212,7 @@ class TileCheck {
 
   const TileShape<T> shape_;
   const TileCase test_;
-  const Index n_valid_, m_stride_, n_stride_, k_stride_;
+  const Index n_valid_, tiles_, all_m_, all_n_, m_stride_, n_stride_, k_stride_;
   GuardedBuffer<T> act_, weights_, bias_, carry_, out_, residual_;
   std::vector<Index> offsets_, run_index_;
   std::mt19937 rng_;
@@ -220,10 +226,15 @@ void check_tile(const TileShape<T>& shape) {
     for (const TileCase& test : kCases) {
       for (Store store : {Store::kRows, Store::kColumns, Store::kScattered}) {
         const GuardAt guard = (n_valid + test.runs) % 2 == 0 ? GuardAt::kBegin : GuardAt::kEnd;
-        const std::string wrong = TileCheck<T>(shape, test, store, n_valid, guard).run();
-        if (wrong.empty()) continue;
-        FAIL_CHECK("tile " << shape.rows << "x" << shape.vectors << " n_valid " << n_valid << " case "
-                           << (&test - kCases) << " store " << static_cast<int>(store) << ": " << wrong);
+        const bool alone = test.resume || !test.finish || shape.kind == TileKind::kTransposed;
+        for (Index tiles : {1, 3}) {
+          if (tiles > 1 && alone) continue;
+          const std::string wrong = TileCheck<T>(shape, test, store, n_valid, tiles, guard).run();
+          if (wrong.empty()) continue;
+          FAIL_CHECK("tile " << shape.rows << "x" << shape.vectors << " n_valid " << n_valid << " case "
+                             << (&test - kCases) << " store " << static_cast<int>(store) << " tiles " << tiles
+                             << ": " << wrong);
+        }
       }
     }
   }
