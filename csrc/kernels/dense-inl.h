@@ -263,6 +263,7 @@ PYCONV_INLINE void PrefetchOutput(const TileOutput<T>& args, Index first) {
   }
 }
 
+// Not inlined: beside the loop over tiles its loop over runs spills twice as much (docs/decisions/0030).
 template <class T, int kM, int kN, TileKind kKind, bool kTail>
 __attribute__((noinline)) void RunTile(const TileArgs<T>& args, const T* first_act, Index first_out) {
   V<T> sum[kM][kN];
