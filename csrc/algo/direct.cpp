@@ -265,7 +265,8 @@ class DirectRun {
       runs.choose(chunk.od, chunk.row0 + r, chunk.col0 + c, pixels, &sweep.args);
       const Index made = tiles * pixels;
       const bool row_ends = c + made == chunk.cols;
-      if (asks_ahead_ && (!row_ends || r + 1 < chunk.rows))
+      // The first tiles of channels bring the band, the others find it.
+      if (asks_ahead_ && oc0 == chunk.oc0 && (!row_ends || r + 1 < chunk.rows))
         sweep.ahead = {row_ends ? act + (r + 1) * next_row : tile + made * layout_.output,
                        min_of(tiles * split.size(0) * unit, chunk.cols), layout_.output,
                        chunk.groups * plan_.request.problem.in_ch_per_group()};
