@@ -97,11 +97,14 @@ bool cuts_at_padding(const ConvProblem& p, TileKind kind, Index tile_cols) {
 
 bool reads_in_place(const Request& r, TileKind kind, Index tile_cols) {
   if (r.problem.is_padded() && !cuts_at_padding(r.problem, kind, tile_cols)) return false;
-  // Fourteen pixels 4 KB apart would share one L1 set of eight lines: such rows are copied apart
-  // (packed_pitch).
+  // Pixels 4 KB apart share one L1 set of eight lines: tiles of more are copied apart (packed_pitch). Six are
+  // read where they are (Zen 3, us: 3x3 dilation 36, 2048 > 256@33, 30900 from copies, 15100 so; 1x1 1024 >
+  // 256@14, batch 8, 9630 and 9090).
+  constexpr Index kSetLines = 8;
   const Index pixel_bytes =
       r.in.spatial[kW] * r.problem.stride[kW] * static_cast<Index>(element_bytes(r.problem));
-  if (kind == TileKind::kOcVector && pixel_bytes % 4096 == 0 && r.problem.out[kW] > 1) return false;
+  const bool shares_set = tile_cols > kSetLines && pixel_bytes % 4096 == 0 && r.problem.out[kW] > 1;
+  if (kind == TileKind::kOcVector && shares_set) return false;
   const bool large = r.problem.out_ch_per_group() >= kPanelChannels;
   if (kind == TileKind::kPixelVector && (large || (r.problem.taps() > 1 && !has_large_l1()))) return false;
   return channels_inner(kind) ? r.in.channel == 1 : r.in.spatial[kW] == 1 && r.problem.stride[kW] == 1;
