@@ -88,6 +88,10 @@ void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols
   // Rolling, so many lines may take half of L2 (3x3 stride 2 8x240@40: 410 us with two, 315 so; 1152@14 58
   // and 51).
   constexpr Index kFewRollingLines = 4;
+  // Vectors of half a line: of part of a row, so that so many lines share their rows (Zen 3, us: 3x3 256@56
+  // 714
+  // -> 501, stride 2 144@112 535 -> 438, 5x5 stride 2 72@130 561 -> 442).
+  constexpr Index kFewLines = 3;
   const auto fits = [&](Index rows, std::size_t limit) {
     const bool phases = output_phases(p, kH) > 1;  // then lines are as far apart as taps
     const double lines =
@@ -117,6 +121,10 @@ void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols
     while (!fits(1, kL2Bytes / 2) && b->oc_per_chunk > least) b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
     while (!fits(1, kL2Bytes / 2) && b->cols > register_cols) b->cols = halve(b->cols, 1);
   }
+  const bool spread = output_phases(p, kH) >= p.kernel[kH];  // lines that share rows are not neighbours
+  const bool narrows = half_lines(p, lanes) && p.kernel[kD] == 1 && !copied && !rolls && !spread;
+  while (narrows && !fits(min_of(kFewLines, p.out[kH]), kL2Bytes / 4) && b->cols > 4 * register_cols)
+    b->cols = halve(b->cols, 1);
   const Index wanted = threads > 1 ? (copied ? kCopiedPerThread : kTilesPerThread) * threads : 1;
   while (lines() < wanted && b->oc_per_chunk > 4 * lanes) b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
   const auto add_rows = [&] {
@@ -191,11 +199,14 @@ bool reads_in_place(const Request& r, Index lanes) {
 // Pixels 1 KB apart or a multiple of that fall into few cache sets, and the rows of a window throw each other
 // out of L1: then a tile's rows are copied, pixels a line further apart (line by line 3x3 1024@14: 180 us,
 // 111 with it; 1024@7 38 and 23, 512@14 61 and 44; 5x5 1024@14 447 and 184). Rolling kernels read each row
-// once, and need the copy only where loads would wait for stores (depthwise_rows.cpp).
-bool shares_cache_sets(const Request& r) {
+// once, and need the copy only where loads would wait for stores (depthwise_rows.cpp). Vectors of half a line
+// take eight pixels at most, whose rows, 1 KB apart, find room in four sets of eight lines (Zen 3: 256@28 128
+// us from copies, 110 in place, stride 2 256@112 2280 and 1520; 2 KB apart 512@28 302 and 367).
+bool shares_cache_sets(const Request& r, Index lanes) {
   const ConvProblem& p = r.problem;
+  const Index few_sets = half_lines(p, lanes) ? 2048 : 1024;
   const Index pixel = r.in.spatial[kW] * static_cast<Index>(element_bytes(p));
-  return pixel % 1024 == 0 && pixel > 0 && p.kernel[kD] == 1 && p.kernel[kH] > 1 && p.kernel[kW] > 1 &&
+  return pixel % few_sets == 0 && pixel > 0 && p.kernel[kD] == 1 && p.kernel[kH] > 1 && p.kernel[kW] > 1 &&
          output_phases(p, kH) == 1;
 }
 
@@ -214,7 +225,7 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
   const bool channels = by_channel(plan);
   b.in_place = channels && reads_in_place(plan.request, lanes);
   if (b.in_place) {
-    const bool shares_sets = shares_cache_sets(plan.request);
+    const bool shares_sets = shares_cache_sets(plan.request, lanes);
     const int rolling = kernels.rolls ? rolling_shape(p) : 0;
     const bool rolls = rolling > 0, copied = shares_sets && !rolls;
     if (rolls && rolled_dim(p) == kD)

@@ -176,13 +176,13 @@ class DepthwiseRows {
   // Vectors of half a cache line: one after the other through all blocks, each line is brought twice (Zen 3,
   // AVX2, us: 4 taps 1536@512 1420 -> 1050, 3x3 dilation 4 960@33 2550 -> 1900, 3x3 stride 2 8x64@112 7660 ->
   // 6200; seventeen layers 1.11 in the mean, at worst 0.98).
-  bool half_lines() const { return lanes_ * static_cast<Index>(sizeof(T)) < static_cast<Index>(kCacheLine); }
+  bool half_lines() const { return pyconv::half_lines(p_, lanes_); }
 
   // Bytes that need not be asked for. With vectors of half a line a block takes all of a pixel in turn: a
   // long pixel is a stream, which prefetchers follow; short ones they bring as fast only from L3, and of that
   // other arrays, and where it is shared other machines, have their part (docs/decisions/0029).
   std::size_t found() const {
-    constexpr Index kLongPixel = 2048;  // bytes
+    constexpr Index kLongPixel = 1024;  // bytes
     const bool long_pixels = p_.in_ch * static_cast<Index>(sizeof(T)) >= kLongPixel;
     return asks_by_lines() || long_pixels ? found_output() : cache_sizes().l3 / 8;
   }

@@ -16,6 +16,11 @@ Index depthwise_lanes(const ConvPlan& plan) {
   return dense_kernels<T>(*plan.request.table).lanes;
 }
 
+// Whether two vectors share a cache line.
+inline bool half_lines(const ConvProblem& p, Index lanes) {
+  return lanes * static_cast<Index>(element_bytes(p)) < static_cast<Index>(kCacheLine);
+}
+
 // Elements between the taps of packed weights: a whole vector can be read from any channel on; where channels
 // are a power of two, taps do not share cache sets.
 inline Index channel_taps_pitch(const ConvProblem& p, Index lanes) {
