@@ -89,8 +89,7 @@ void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols
   // and 51).
   constexpr Index kFewRollingLines = 4;
   // Vectors of half a line: of part of a row, so that so many lines share their rows (Zen 3, us: 3x3 256@56
-  // 714
-  // -> 501, stride 2 144@112 535 -> 438, 5x5 stride 2 72@130 561 -> 442).
+  // 714 -> 501, stride 2 144@112 535 -> 438, 5x5 stride 2 72@130 561 -> 442).
   constexpr Index kFewLines = 3;
   const auto fits = [&](Index rows, std::size_t limit) {
     const bool phases = output_phases(p, kH) > 1;  // then lines are as far apart as taps
