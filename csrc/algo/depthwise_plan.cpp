@@ -78,6 +78,13 @@ void choose_depths(const ConvProblem& p, Index lanes, Index most, Blocking* b) {
   b->depths = EvenSplit(p.out[kD], max_of(depths, 1)).size(0);
 }
 
+// Vectors of half a line, images: a tile of part of a row, so that at least so many lines, which share rows,
+// are one (Zen 3, us: 3x3 256@56 714 -> 501, stride 2 144@112 535 -> 438, 5x5 stride 2 72@130 561 -> 442).
+constexpr Index kFewLines = 3;
+bool wants_few_lines(const ConvProblem& p, Index lanes) {
+  return half_lines(p, lanes) && p.kernel[kD] == 1 && output_phases(p, kH) < p.kernel[kH];
+}
+
 // In place: whole rows of all channels, as many as leave what they read in a part of L2 (of a volume,
 // planes); narrower only where the rows that one line reads do not fit there, or threads would go without.
 void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols, int threads, bool copied,
@@ -88,9 +95,6 @@ void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols
   // Rolling, so many lines may take half of L2 (3x3 stride 2 8x240@40: 410 us with two, 315 so; 1152@14 58
   // and 51).
   constexpr Index kFewRollingLines = 4;
-  // Vectors of half a line: of part of a row, so that so many lines share their rows (Zen 3, us: 3x3 256@56
-  // 714 -> 501, stride 2 144@112 535 -> 438, 5x5 stride 2 72@130 561 -> 442).
-  constexpr Index kFewLines = 3;
   const auto fits = [&](Index rows, std::size_t limit) {
     const bool phases = output_phases(p, kH) > 1;  // then lines are as far apart as taps
     const double lines =
@@ -120,8 +124,7 @@ void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols
     while (!fits(1, kL2Bytes / 2) && b->oc_per_chunk > least) b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
     while (!fits(1, kL2Bytes / 2) && b->cols > register_cols) b->cols = halve(b->cols, 1);
   }
-  const bool spread = output_phases(p, kH) >= p.kernel[kH];  // lines that share rows are not neighbours
-  const bool narrows = half_lines(p, lanes) && p.kernel[kD] == 1 && !copied && !rolls && !spread;
+  const bool narrows = !copied && !rolls && wants_few_lines(p, lanes);
   while (narrows && !fits(min_of(kFewLines, p.out[kH]), kL2Bytes / 4) && b->cols > 4 * register_cols)
     b->cols = halve(b->cols, 1);
   const Index wanted = threads > 1 ? (copied ? kCopiedPerThread : kTilesPerThread) * threads : 1;
