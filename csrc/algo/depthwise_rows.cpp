@@ -93,7 +93,7 @@ class DepthwiseRows {
         out_(static_cast<T*>(operands.out)),
         second_(second_vector()),
         max_pixels_(kernels_.most_pixels(p_.in_ch_per_group(), plan.blocking.rolling)),
-        blocks_outer_(has_large_l1() || half_lines() || shares_lines()),
+        blocks_outer_(has_large_l1() || half_lines(p_, lanes_) || shares_lines()),
         asks_(asks_for_memory(p_, found())),
         asks_for_output_(asks_for_memory(p_, found_output())),
         residual_(static_cast<const T*>(operands.residual)) {
@@ -173,11 +173,6 @@ class DepthwiseRows {
     });
   }
 
-  // Vectors of half a cache line: one after the other through all blocks, each line is brought twice (Zen 3,
-  // AVX2, us: 4 taps 1536@512 1420 -> 1050, 3x3 dilation 4 960@33 2550 -> 1900, 3x3 stride 2 8x64@112 7660 ->
-  // 6200; seventeen layers 1.11 in the mean, at worst 0.98).
-  bool half_lines() const { return pyconv::half_lines(p_, lanes_); }
-
   // Bytes that need not be asked for. With vectors of half a line a block takes all of a pixel in turn: a
   // long pixel is a stream, which prefetchers follow; short ones they bring as fast only from L3, and of that
   // other arrays, and where it is shared other machines, have their part (docs/decisions/0029).
@@ -189,7 +184,7 @@ class DepthwiseRows {
   // Stores wait for no line that is in L3 (24@190, 7 MB in all, against torch 0.82, its input alone asked for
   // 0.90; 8x256@512 7 taps, 8 MB, 1.47 and 1.27).
   std::size_t found_output() const { return asks_by_lines() ? found_in_l3() : cache_sizes().l3 / 4; }
-  bool asks_by_lines() const { return has_large_l1() || !half_lines(); }
+  bool asks_by_lines() const { return has_large_l1() || !half_lines(p_, lanes_); }
 
   // Pixels of no whole number of cache lines share lines with their neighbours: all vectors take a block
   // while its window is in L1 (5x1x1 24@16x112x112 4.4 -> 3.7 ms, 3x3 24@190 380 -> 358 us, 5x5 72@56 153 ->
@@ -435,6 +430,9 @@ class DepthwiseRows {
   T* const out_;
   const Index second_;  // channel that the second vector of a tile begins at
   const Index max_pixels_;
+  // Vectors of half a cache line: one after the other through all blocks, each line is brought twice (Zen 3,
+  // AVX2, us: 4 taps 1536@512 1420 -> 1050, 3x3 dilation 4 960@33 2550 -> 1900, 3x3 stride 2 8x64@112 7660 ->
+  // 6200; seventeen layers 1.11 in the mean, at worst 0.98).
   const bool blocks_outer_, asks_, asks_for_output_;
   const T* residual_;
   ChannelVectorArgs<T> call_{};  // what all calls have in common
