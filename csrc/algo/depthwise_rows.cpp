@@ -1,5 +1,6 @@
 // Depthwise convolution straight from channels-last input. A few rows of all channels are a tile; it is cut
-// into blocks of outputs that have the same taps inside the input, and each vector of channels takes all
+// into blocks of outputs that have the same taps inside the input. Vectors of half a cache line take memory
+// in its order: a line, its blocks, all channels of each. Whole lines: each vector of channels takes all
 // blocks in turn, while they are in L1 (or each block all vectors). Memory is asked for ahead in whole rows:
 // strips of 16 channels at a time read 2048 channels at 7x7 at a third of the bandwidth. Pixels that share
 // cache sets are moved apart first.
@@ -17,13 +18,19 @@
 namespace pyconv {
 namespace {
 
-// `pixels` outputs of a row from `ow` on, `step` apart; of the columns its taps reach, [first_column,
-// end_column) lie in the input. Outputs that share no columns have the same taps inside.
+// `blocks` times `pixels` outputs of a row from `ow` on, `step` apart; of the columns the taps of a block
+// reach, [first_column, end_column) lie in the input. Outputs that share no columns have the same taps
+// inside.
 struct RowPiece {
-  Index ow, step, pixels;
+  Index ow, step, pixels, blocks;
   ConvProblem::Taps taps;
   Index first_column, end_column;
   Index before;  // outputs of the pieces before it
+
+  bool goes_on_with(const RowPiece& o) const {
+    return o.step == step && o.pixels == pixels && o.ow == ow + blocks * pixels * step && o.taps == taps &&
+           o.first_column == first_column && o.end_column == end_column;
+  }
 };
 
 // Where taps are `dilation` columns apart and outputs are not, every (dilation / stride)-th output is taken,
@@ -31,6 +38,7 @@ struct RowPiece {
 struct RowCutter {
   const ConvProblem& p;
   Index max_pixels;
+  bool merges;  // blocks that have the same taps inside are one piece
   std::vector<RowPiece>* pieces;
   Index done = 0;
 
@@ -55,9 +63,10 @@ struct RowCutter {
       const EvenSplit split(ceil_div(pixels - phase, phases), max_pixels);
       Index ow = ow0 + phase;
       for (Index i = 0; i < split.pieces; ow += split.size(i++) * phases) {
-        const Index first = first_input(ow);
-        add({ow, phases, split.size(i), all, max_of(0, ceil_div(-first, dilation)),
-             floor_div(p.in[kW] - 1 - first, dilation) + 1, done});
+        const Index first = first_input(ow), outputs = split.size(i);
+        const Index columns = (outputs - 1) * phases * p.stride[kW] / dilation + p.kernel[kW];
+        add({ow, phases, outputs, 1, all, max_of(0, ceil_div(-first, dilation)),
+             min_of(columns, floor_div(p.in[kW] - 1 - first, dilation) + 1), done});
       }
     }
   }
@@ -67,13 +76,16 @@ struct RowCutter {
       const ConvProblem::Taps taps = p.taps_inside(kW, first_input(ow));
       const EvenSplit split(p.alike_outputs(kW, ow, end - ow), max_pixels);
       for (Index i = 0; i < split.pieces; ow += split.size(i++))
-        add({ow, 1, split.size(i), taps, 0, taps.count(), done});
+        add({ow, 1, split.size(i), 1, taps, 0, taps.count(), done});
     }
   }
 
   void add(const RowPiece& piece) {
-    pieces->push_back(piece);
     done += piece.pixels;
+    if (merges && !pieces->empty() && pieces->back().goes_on_with(piece))
+      ++pieces->back().blocks;
+    else
+      pieces->push_back(piece);
   }
 };
 
@@ -93,9 +105,9 @@ class DepthwiseRows {
         out_(static_cast<T*>(operands.out)),
         second_(second_vector()),
         max_pixels_(kernels_.most_pixels(p_.in_ch_per_group(), plan.blocking.rolling)),
-        blocks_outer_(has_large_l1() || half_lines(p_, lanes_) || shares_lines()),
+        takes_blocks_(half_lines(p_, lanes_) && p_.in_ch_per_group() == 1),
+        blocks_outer_(has_large_l1() || shares_lines()),
         asks_(asks_for_memory(p_, found())),
-        asks_for_output_(asks_for_memory(p_, found_output())),
         residual_(static_cast<const T*>(operands.residual)) {
     call_.bias = static_cast<const T*>(operands.bias);
     call_.out_n_stride = plan.request.out.channel;
@@ -134,7 +146,7 @@ class DepthwiseRows {
               const bool goes_on = ++number < end;
               const DepthwiseTile next = goes_on ? decode_tile(plan_, grid_, number) : tile;
               const DepthwiseTile below = after_depths < end ? decode_tile(plan_, grid_, after_depths) : tile;
-              RowCutter{p_, max_pixels_, &pieces}.cut(tile.ow0, tile.pixels);
+              RowCutter{p_, max_pixels_, takes_blocks_, &pieces}.cut(tile.ow0, tile.pixels);
               const T* const input = copies_ ? stage(tile, staged.as<T>()) : where(tile);
               cut_tile(tile, goes_on ? &next : nullptr, below, input, pieces, &blocks);
               sweep_channels(tile.channels, blocks);
@@ -152,39 +164,37 @@ class DepthwiseRows {
     ChannelVectorArgs<T> args;
   };
 
-  // f(first channel) of every vector: the first begins at the tile's first channel, the second where memory
-  // is aligned, the last ends with the last channel: where they overlap the same result is stored twice.
-  template <class F>
-  void each_vector(Index channels, const F& f) const {
-    const Index last = channels - lanes_;
-    for (Index n = 0, next = second_;; n = min_of(next, last), next = n + lanes_) {
-      f(n);
-      if (n == last) return;
-    }
-  }
-
+  // The first vector begins at the tile's first channel, the second where memory is aligned, the last ends
+  // with the last channel.
   void sweep_channels(Index channels, const std::vector<Block>& blocks) const {
-    if (blocks_outer_) {
-      for (const Block& block : blocks) each_vector(channels, [&](Index n) { block.kernel(block.args, n); });
+    const ChannelRange all{0, second_, channels - lanes_};
+    if (half_lines(p_, lanes_)) {
+      for (const Block& block : blocks) block.kernel(block.args, all);
       return;
     }
-    each_vector(channels, [&](Index n) {
-      for (const Block& block : blocks) block.kernel(block.args, n);
+    const auto each_vector = [&](const auto& f) {
+      for (Index n = 0, next = second_;; n = min_of(next, all.last), next = n + lanes_) {
+        f(ChannelRange{n, n, n});
+        if (n == all.last) return;
+      }
+    };
+    if (blocks_outer_) {
+      for (const Block& block : blocks)
+        each_vector([&](const ChannelRange& one) { block.kernel(block.args, one); });
+      return;
+    }
+    each_vector([&](const ChannelRange& one) {
+      for (const Block& block : blocks) block.kernel(block.args, one);
     });
   }
 
-  // Bytes that need not be asked for. With vectors of half a line a block takes all of a pixel in turn: a
-  // long pixel is a stream, which prefetchers follow; short ones they bring as fast only from L3, and of that
-  // other arrays, and where it is shared other machines, have their part (docs/decisions/0029).
+  // Bytes that need not be asked for. Vectors of half a line take memory in its order, which prefetchers
+  // follow; from memory asking is faster (Zen 3, 3x3 stride 2 64@260, 22 MB: 1126 us, 1720 without), from L3
+  // it costs a quarter (3x3 32@208, 11 MB: 761 and 599).
   std::size_t found() const {
-    constexpr Index kLongPixel = 1024;  // bytes
-    const bool long_pixels = p_.in_ch * static_cast<Index>(sizeof(T)) >= kLongPixel;
-    return asks_by_lines() || long_pixels ? found_output() : cache_sizes().l3 / 8;
+    const bool by_lines = has_large_l1() || !half_lines(p_, lanes_);
+    return by_lines ? found_in_l3() : cache_sizes().l3 / 8 * 3;
   }
-  // Stores wait for no line that is in L3 (24@190, 7 MB in all, against torch 0.82, its input alone asked for
-  // 0.90; 8x256@512 7 taps, 8 MB, 1.47 and 1.27).
-  std::size_t found_output() const { return asks_by_lines() ? found_in_l3() : cache_sizes().l3 / 4; }
-  bool asks_by_lines() const { return has_large_l1() || !half_lines(p_, lanes_); }
 
   // Pixels of no whole number of cache lines share lines with their neighbours: all vectors take a block
   // while its window is in L1 (5x1x1 24@16x112x112 4.4 -> 3.7 ms, 3x3 24@190 380 -> 358 us, 5x5 72@56 153 ->
@@ -327,6 +337,7 @@ class DepthwiseRows {
     args.residual = residual_ ? residual_ + at : nullptr;
     args.out_m_stride = piece.step * out.spatial[kW];
     args.lines = t.lines;
+    args.blocks = piece.blocks;
     const Index from = t.ow0 + piece.before, stride = p_.stride[kW];
     share(&args.ahead_input, t.channels, from * stride, piece.pixels * stride, source_.spatial[kW]);
     share(&args.ahead_output, t.channels, from, piece.pixels, out.spatial[kW]);
@@ -347,9 +358,9 @@ class DepthwiseRows {
   void ask_ahead(const DepthwiseTile& t, const DepthwiseTile& next, const DepthwiseTile& below,
                  ChannelVectorArgs<T>* args) const {
     const ActivationStrides& out = plan_.request.out;
-    if (out.channel == 1 && asks_for_output_)
+    if (out.channel == 1)
       args->ahead_output = {
-          out_ + place(out, next, next.od, next.oh0), t.line_step * out.spatial[kH], 1, 0, 0, 0, 0};
+          out_ + place(out, next, next.od, next.oh0), t.line_step * out.spatial[kH], 1, 0, 0, 0, 0, 0};
     const bool phases = t.line_step > 1;  // then a line is the first to read one row
     const int dim = p_.kernel[kD] > 1 ? kD : kH;
     const Index last = dim == kD ? t.od : t.oh0 + (t.lines - 1) * t.line_step;
@@ -377,16 +388,17 @@ class DepthwiseRows {
     const Index columns = (from.ow0 - t.ow0) * p_.stride[kW] * source_.spatial[kW];
     const Index row_step = (phases ? p_.dilation[kH] : 1) * source_.spatial[kH];
     args->ahead_input = {
-        input_ + place(source_, from, at[kD], at[kH]) + columns, rows * row_step, rows, row_step, 0, 0, 0};
+        input_ + place(source_, from, at[kD], at[kH]) + columns, rows * row_step, rows, row_step, 0, 0, 0, 0};
   }
 
   // For what the tile after this one reads first: the planes below this one's, or those of another stretch.
   void ask_for_depths(const DepthwiseTile& t, const DepthwiseTile& next, ChannelVectorArgs<T>* args) const {
     const ActivationStrides& out = plan_.request.out;
-    if (out.channel == 1 && asks_for_output_)
+    if (out.channel == 1)
       args->ahead_output = {out_ + place(out, next, next.od, next.oh0) + (next.ow0 - t.ow0) * out.spatial[kW],
                             out.spatial[kD],
                             1,
+                            0,
                             0,
                             0,
                             0,
@@ -404,6 +416,7 @@ class DepthwiseRows {
         source_.spatial[kH],
         0,
         0,
+        0,
         0};
   }
 
@@ -413,6 +426,7 @@ class DepthwiseRows {
     constexpr Index kLine = static_cast<Index>(kCacheLine / sizeof(T));
     const bool whole = channels == p_.out_ch;
     ahead->first += first * pixel_step;
+    ahead->block_step = pixels * pixel_step;
     ahead->vectors = whole ? ceil_div(pixels * lanes_, kLine) : pixels;
     ahead->vector_step = whole ? kLine : pixel_step;
     ahead->channel_step = whole ? pixels : 1;
@@ -430,10 +444,7 @@ class DepthwiseRows {
   T* const out_;
   const Index second_;  // channel that the second vector of a tile begins at
   const Index max_pixels_;
-  // Vectors of half a cache line: one after the other through all blocks, each line is brought twice (Zen 3,
-  // AVX2, us: 4 taps 1536@512 1420 -> 1050, 3x3 dilation 4 960@33 2550 -> 1900, 3x3 stride 2 8x64@112 7660 ->
-  // 6200; seventeen layers 1.11 in the mean, at worst 0.98).
-  const bool blocks_outer_, asks_, asks_for_output_;
+  const bool takes_blocks_, blocks_outer_, asks_;
   const T* residual_;
   ChannelVectorArgs<T> call_{};  // what all calls have in common
 };

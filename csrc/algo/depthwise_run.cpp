@@ -166,6 +166,7 @@ class DepthwiseRun {
     args.weights_d = p_.kernel[kH] * args.weights_h;
     args.end_column = window_.cols;
     args.lines = t.lines;
+    args.blocks = 1;
     args.out_line_step = out.spatial[kH];
     args.d_tap = window_.plane * (p_.dilation[kD] / window_.plane_step);
     args.h_tap = window_.row * (p_.dilation[kH] / window_.row_step);
@@ -181,7 +182,7 @@ class DepthwiseRun {
         place(t, depth, done, &args);
         args.pixels = split.size(i);
         const ChannelVectorFn<T> kernel = kernels_.vector(args.group, args.pixels, 0);
-        for (Index n = 0; n < t.channels; n += lanes_) kernel(args, n);
+        kernel(args, {0, lanes_, (t.channels - 1) / lanes_ * lanes_});
         args.input += split.size(i) * args.pixel_step;
       }
     }

@@ -31,6 +31,8 @@ struct Columns {
   void skip(Index taps) { row += taps * w_tap, begin -= taps, end -= taps; }
 };
 
+constexpr int kColumnsPerBase = 4;  // so many a pointer reaches by what an address may have
+
 // kTaps taps of a row for kPixels outputs that are kStride taps apart: each pixel is loaded once. Columns
 // outside are zeros; only the first kEdge and the last kEdge may be outside.
 template <class T, int kPixels, int kTaps, int kStride, int kEdge>
@@ -41,11 +43,12 @@ PYCONV_INLINE void SharedTaps(const Columns<T>& columns, const T* weights, Index
   V<T> w[kTaps];
 #pragma GCC unroll 7
   for (int k = 0; k < kTaps; ++k) w[k] = InRegister<T>(LoadU(weights + k * weights_w));
-  const T* pixel = columns.row;
+  const T* base = columns.row;
 #pragma GCC unroll 33
-  for (int j = 0; j < kColumns; ++j, pixel += columns.w_tap) {
+  for (int j = 0; j < kColumns; ++j) {
     const bool outside = (j < kEdge && j < columns.begin) || (j >= kColumns - kEdge && j >= columns.end);
-    const V<T> x = InRegister<T>(LoadU(outside ? zeros : pixel));
+    const V<T> x = InRegister<T>(LoadU(outside ? zeros : base + j % kColumnsPerBase * columns.w_tap));
+    if ((j + 1) % kColumnsPerBase == 0) base = Opaque(base + kColumnsPerBase * columns.w_tap);
 #pragma GCC unroll 7
     for (int k = 0; k < kTaps; ++k) {
       const int p = (j - k) / kStride;
@@ -85,24 +88,37 @@ PYCONV_INLINE void StridedRow(const TapGrid& grid, const T* row, const T* weight
 }
 
 template <class T, bool kWrite>
-PYCONV_INLINE void Ask(const AskAhead<T>& ahead, Index line, Index channel) {
-  const T* row = ahead.first + line * ahead.line_step + channel * ahead.channel_step;
+PYCONV_INLINE void Ask(const AskAhead<T>& ahead, Index line, Index block, Index channel) {
+  const T* row =
+      ahead.first + line * ahead.line_step + block * ahead.block_step + channel * ahead.channel_step;
   for (Index r = 0; r < ahead.rows; ++r, row += ahead.row_step)
     for (Index v = 0; v < ahead.vectors; ++v) __builtin_prefetch(row + v * ahead.vector_step, kWrite, 2);
 }
 
+// f(channel) of each vector.
+template <class T, class F>
+PYCONV_INLINE void EachVector(const ChannelRange& range, const F& f) {
+  for (Index channel = range.first, next = range.second;; next = channel + kLanes<T>) {
+    f(channel);
+    if (channel == range.last) return;
+    channel = next < range.last ? next : range.last;
+  }
+}
+
 // kStride 0: the distance between outputs is no small multiple of the distance between taps. kTaps 0: any
 // row; else a row has so many taps, and at most half of them are outside at either end.
-template <class T, int kPixels, int kStride, int kTaps>
+template <class T, int kPixels, int kStride, int kTaps, int kEdge>
 PYCONV_INLINE void SumTaps(const TapGrid& grid, const T* input, const T* weights, V<T> (&acc)[kPixels][1]) {
 #pragma GCC unroll 16
   for (int p = 0; p < kPixels; ++p) acc[p][0] = Zero<T>();
-  for (Index kd = 0; kd < grid.kernel[kD]; ++kd, input += grid.d_tap, weights += grid.weights_d) {
+  constexpr bool kPlane = kTaps != 0 && kEdge == 0;
+  for (Index kd = 0; kd < (kPlane ? 1 : grid.kernel[kD]);
+       ++kd, input += grid.d_tap, weights += grid.weights_d) {
     Columns<T> columns{input, grid.w_tap, grid.first_column, grid.end_column};
     const T* row_weights = weights;
     for (Index kh = 0; kh < grid.kernel[kH]; ++kh, columns.row += grid.h_tap, row_weights += grid.weights_h) {
       if constexpr (kTaps != 0)
-        SharedTaps<T, kPixels, kTaps, kStride, kTaps / 2>(columns, row_weights, grid.weights_w, acc);
+        SharedTaps<T, kPixels, kTaps, kStride, kEdge>(columns, row_weights, grid.weights_w, acc);
       else if constexpr (kStride != 0)
         AnyRow<T, kPixels, kStride>(columns, grid.kernel[kW], row_weights, grid.weights_w, acc);
       else
@@ -111,46 +127,73 @@ PYCONV_INLINE void SumTaps(const TapGrid& grid, const T* input, const T* weights
   }
 }
 
-template <class T, int kPixels, int kStride, int kTaps>
-__attribute__((noinline)) void ChannelVectorLines(const ChannelVectorArgs<T>& args, Index channel) {
-  TileOutput<T> output = args;
-  NextLine(&output, channel * args.out_n_stride);
-  output.n_valid = args.n_valid - channel < kLanes<T> ? args.n_valid - channel : kLanes<T>;
-  const V<T> bias = args.bias ? PositiveZero<T>(LoadN(args.bias + channel, output.n_valid)) : Zero<T>();
-  const TapGrid grid = args;  // a copy: stores might change args
-  const Index lines = args.lines, line_step = args.line_step, out_line_step = args.out_line_step;
-  const T* input = args.input + channel;
-  const T* const weights = args.weights + channel;
-  const bool asks = args.ahead_input.rows + args.ahead_output.rows > 0;
-  for (Index line = 0; line < lines; ++line, input += line_step) {
-    V<T> acc[kPixels][1];
-    if (asks) {
-      Ask<T, false>(args.ahead_input, line, channel);
-      Ask<T, true>(args.ahead_output, line, channel);
-    }
-    SumTaps<T, kPixels, kStride, kTaps>(grid, input, weights, acc);
+template <class T, int kPixels>
+PYCONV_INLINE void FinishVector(TileOutput<T> output, Index channel, V<T> (&acc)[kPixels][1]) {
+  NextLine(&output, channel * output.out_n_stride);
+  output.n_valid = output.n_valid - channel < kLanes<T> ? output.n_valid - channel : kLanes<T>;
+  const V<T> bias = output.bias ? PositiveZero<T>(LoadN(output.bias + channel, output.n_valid)) : Zero<T>();
 #pragma GCC unroll 16
-    for (int p = 0; p < kPixels; ++p) acc[p][0] = acc[p][0] + bias;
-    Finish<T, kPixels, 1>(output, acc);
-    NextLine(&output, out_line_step);
+  for (int p = 0; p < kPixels; ++p) acc[p][0] = acc[p][0] + bias;
+  Finish<T, kPixels, 1>(output, acc);
+}
+
+// Lines, blocks, vectors: a block takes its pixels from the first channel to the last, as they lie in memory,
+// and prefetchers follow.
+template <class T, int kPixels, int kStride, int kTaps, int kEdge>
+__attribute__((noinline)) void ChannelVectorLines(const ChannelVectorArgs<T>& args,
+                                                  const ChannelRange& vectors) {
+  const TapGrid grid = args;  // copies: stores might change what they are of
+  const ChannelRange range = vectors;
+  TileOutput<T> line_output = args;
+  const Index lines = args.lines, blocks = args.blocks;
+  const Index line_step = args.line_step, out_line_step = args.out_line_step;
+  const T *line_input = args.input, *const weights = args.weights;
+  const bool asks = args.ahead_input.rows + args.ahead_output.rows > 0;
+  for (Index line = 0; line < lines; ++line, line_input += line_step) {
+    TileOutput<T> block_output = line_output;
+    const T* input = line_input;
+    for (Index block = 0; block < blocks; ++block, input += kPixels * grid.pixel_step) {
+      EachVector<T>(range, [&](Index channel) {
+        V<T> acc[kPixels][1];
+        if (asks) {
+          Ask<T, false>(args.ahead_input, line, block, channel);
+          Ask<T, true>(args.ahead_output, line, block, channel);
+        }
+        SumTaps<T, kPixels, kStride, kTaps, kEdge>(grid, input + channel, weights + channel, acc);
+        FinishVector<T, kPixels>(block_output, channel, acc);
+      });
+      NextLine(&block_output, kPixels * block_output.out_m_stride);
+    }
+    NextLine(&line_output, out_line_step);
   }
 }
+
+template <int kNumber>
+struct Taps {
+  static constexpr int value = kNumber;
+};
 
 // With 16 registers rows of usual widths have loops of their own, with nothing to decide in a row: AVX2 takes
 // 0.7 of the time (docs/decisions/0029). With 32 most of these layers roll; the others were not measured.
 template <class T, int kPixels, int kStride>
-PYCONV_INLINE void SharedLines(const ChannelVectorArgs<T>& args, Index channel) {
+PYCONV_INLINE void SharedLines(const ChannelVectorArgs<T>& args, const ChannelRange& range) {
   if constexpr (kRegisters == 16 && kStride > 0) {
-    const Index taps = args.kernel[kW], half = taps / 2;
-    const bool same = args.first_column <= half && args.end_column >= (kPixels - 1) * kStride + taps - half;
-    if (same && taps == 3) return ChannelVectorLines<T, kPixels, kStride, 3>(args, channel);
-    if (same && taps == 5) return ChannelVectorLines<T, kPixels, kStride, 5>(args, channel);
+    const Index taps = args.kernel[kW], half = taps / 2, columns = (kPixels - 1) * kStride + taps;
+    const bool same = args.first_column <= half && args.end_column >= columns - half;
+    const bool inside = args.kernel[kD] == 1 && args.first_column <= 0 && args.end_column >= columns;
+    const auto lines = [&](auto number) {
+      constexpr int kTaps = decltype(number)::value;
+      if (inside) return ChannelVectorLines<T, kPixels, kStride, kTaps, 0>(args, range);
+      ChannelVectorLines<T, kPixels, kStride, kTaps, kTaps / 2>(args, range);
+    };
+    if (same && taps == 3) return lines(Taps<3>());
+    if (same && taps == 5) return lines(Taps<5>());
     if constexpr (kStride == 1) {
-      if (same && taps == 4) return ChannelVectorLines<T, kPixels, 1, 4>(args, channel);
-      if (same && taps == 7) return ChannelVectorLines<T, kPixels, 1, 7>(args, channel);
+      if (same && taps == 4) return lines(Taps<4>());
+      if (same && taps == 7) return lines(Taps<7>());
     }
   }
-  ChannelVectorLines<T, kPixels, kStride, 0>(args, channel);
+  ChannelVectorLines<T, kPixels, kStride, 0, 0>(args, range);
 }
 
 // So many pixels at most where outputs are not as far apart as taps, more in two calls: they share less
@@ -159,30 +202,30 @@ PYCONV_INLINE void SharedLines(const ChannelVectorArgs<T>& args, Index channel) 
 constexpr int kMostStridedPixels = kRegisters == 32 ? 7 : 8;
 
 template <class T, int kPixels, int kStride>
-PYCONV_INLINE void StridedLines(const ChannelVectorArgs<T>& args, Index channel) {
+PYCONV_INLINE void StridedLines(const ChannelVectorArgs<T>& args, const ChannelRange& range) {
   if constexpr (kPixels <= kMostStridedPixels) {
-    SharedLines<T, kPixels, kStride>(args, channel);
+    SharedLines<T, kPixels, kStride>(args, range);
   } else {
     constexpr int kFirst = kPixels / 2;
-    SharedLines<T, kFirst, kStride>(args, channel);
+    SharedLines<T, kFirst, kStride>(args, range);
     ChannelVectorArgs<T> rest = args;
     NextLine(&rest, kFirst * args.out_m_stride);
     rest.input += kFirst * args.pixel_step;
     rest.first_column -= kFirst * kStride;
     rest.end_column -= kFirst * kStride;
     rest.ahead_input.rows = rest.ahead_output.rows = 0;
-    SharedLines<T, kPixels - kFirst, kStride>(rest, channel);
+    SharedLines<T, kPixels - kFirst, kStride>(rest, range);
   }
 }
 
 template <class T, int kPixels>
-void ChannelVectorTile(const ChannelVectorArgs<T>& args, Index channel) {
+void ChannelVectorTile(const ChannelVectorArgs<T>& args, const ChannelRange& range) {
   if (args.pixel_step == args.w_tap)
-    SharedLines<T, kPixels, 1>(args, channel);
+    SharedLines<T, kPixels, 1>(args, range);
   else if (args.pixel_step == 2 * args.w_tap)
-    StridedLines<T, kPixels, 2>(args, channel);
+    StridedLines<T, kPixels, 2>(args, range);
   else
-    StridedLines<T, kPixels, 0>(args, channel);
+    StridedLines<T, kPixels, 0>(args, range);
 }
 
 // --- vectors of pixels

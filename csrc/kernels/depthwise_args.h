@@ -8,13 +8,13 @@
 
 namespace pyconv {
 
-// What a later call will read or write. While line i of the vector at `channel` is computed, elements
-// first[i * line_step + r * row_step + v * vector_step + channel * channel_step] are asked for, r < rows, v <
-// vectors.
+// What a later call will read or write. While line i of block b of the vector at `channel` is computed,
+// elements first[i * line_step + b * block_step + r * row_step + v * vector_step + channel * channel_step]
+// are asked for, r < rows, v < vectors.
 template <class T>
 struct AskAhead {
   const T* first;
-  Index line_step, rows, row_step, vectors, vector_step, channel_step;
+  Index line_step, rows, row_step, vectors, vector_step, block_step, channel_step;
 };
 
 constexpr int kMaxDepthwisePixels = 14;
@@ -51,19 +51,21 @@ struct TapGrid {
 // Vectors of channels; output m = `pixels`, n = channels. Element (line, pixel, n) at tap (kd, kh, kw) reads
 // input[line * line_step + pixel * pixel_step + kd * d_tap + kh * h_tap + kw * w_tap + n] and the weight at
 // weights[kd * weights_d + kh * weights_h + kw * weights_w + n], so that a part of the taps can be taken.
-// n_valid may be any number of channels: a call computes the vector of them that begins at `channel`, and
-// reads it whole. Where outputs are as far apart as taps or twice as far, the columns of a row, w_tap apart
-// from the first pixel's first tap on, are zeros before first_column and from end_column on.
+// n_valid may be any number of channels: a call computes a range of vectors of them, and reads each whole.
+// Where outputs are as far apart as taps or twice as far, the columns of a row, w_tap apart from the first
+// pixel's first tap on, are zeros before first_column and from end_column on.
+// `blocks` of `pixels` pixels lie side by side, each with such columns; the kernels that roll and those of
+// groups take one.
 // The rolling kernels roll the sums of the lines over the input's rows, which are h_tap apart: lines are
 // `stride` of them apart (line_step == stride * h_tap). Where depths are rolled, they are the lines, planes
 // the rows, and the plane's rows of taps, kernel[kD] of them d_tap apart, are added in order. Rows that count
 // are [first_row, end_row); of the columns the first does not if first_column is 1, nor the last if
 // end_column excludes it. In a group of several channels (2, 4 or 8, in as many as out) a tap has the
-// products with channels j of the input in order, whose weights are weights_j apart; `channel` is a multiple
-// of `group`, or of the lanes where these are fewer.
+// products with channels j of the input in order, whose weights are weights_j apart; vectors begin at a
+// multiple of `group`, or of the lanes where these are fewer.
 template <class T>
 struct ChannelVectorArgs : TileOutput<T>, TapGrid {
-  Index pixels;
+  Index pixels, blocks;
   Index group, weights_j;
   const T* input;
   const T* weights;
@@ -86,8 +88,14 @@ struct PixelVectorArgs : TileOutput<T> {
   Index lines_ahead;  // output is asked for so many lines ahead, below `lines`; 0: not at all
 };
 
+// Vectors of channels: one begins at `first`, one at `second`, then side by side; the last begins at `last`,
+// and where that is in the middle of the one before it, what both have is computed twice.
+struct ChannelRange {
+  Index first, second, last;
+};
+
 template <class T>
-using ChannelVectorFn = void (*)(const ChannelVectorArgs<T>&, Index channel);
+using ChannelVectorFn = void (*)(const ChannelVectorArgs<T>&, const ChannelRange&);
 
 template <class T>
 struct DepthwiseKernels {

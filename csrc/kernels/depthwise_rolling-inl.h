@@ -76,7 +76,7 @@ struct RollingRow {
 };
 
 template <class T, int kShape, int kPixels>
-void RollingTile(const ChannelVectorArgs<T>& args, Index channel) {
+PYCONV_INLINE void RollingVector(const ChannelVectorArgs<T>& args, Index channel) {
   using Sizes = RollingSizes<kShape, kPixels>;
   constexpr RollingShape kOf = Sizes::kOf;
   TileOutput<T> output = args;
@@ -94,8 +94,8 @@ void RollingTile(const ChannelVectorArgs<T>& args, Index channel) {
 #pragma GCC unroll 2
     for (int r = Sizes::kRowsBefore; r < kOf.taps; ++r, input += args.h_tap)
       if (line * kOf.stride + r >= first_row && line * kOf.stride + r < end_row) row.add_all(input, r, sum);
-    Ask<T, false>(args.ahead_input, line, channel);
-    Ask<T, true>(args.ahead_output, line, channel);
+    Ask<T, false>(args.ahead_input, line, 0, channel);
+    Ask<T, true>(args.ahead_output, line, 0, channel);
 #pragma GCC unroll 7
     for (int p = 0; p < kPixels; ++p) sum[0][p][0] = sum[0][p][0] + bias;
     Finish<T, kPixels, 1>(output, sum[0]);
@@ -107,6 +107,11 @@ void RollingTile(const ChannelVectorArgs<T>& args, Index channel) {
       sum[Sizes::kLines - 1][p][0] = Zero<T>();
     }
   }
+}
+
+template <class T, int kShape, int kPixels>
+void RollingTile(const ChannelVectorArgs<T>& args, const ChannelRange& range) {
+  EachVector<T>(range, [&](Index channel) { RollingVector<T, kShape, kPixels>(args, channel); });
 }
 
 }  // namespace

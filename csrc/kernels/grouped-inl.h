@@ -173,8 +173,8 @@ void GroupLines(const ChannelVectorArgs<T>& args, Index channel, Index line,
 #pragma GCC unroll 4
   for (int l = 0; l < kLines; ++l) {
     for (Index p = 0; p < args.pixels; ++p) sums[l][p] = Zero<T>();
-    Ask<T, false>(args.ahead_input, line + l, channel);
-    Ask<T, true>(args.ahead_output, line + l, channel);
+    Ask<T, false>(args.ahead_input, line + l, 0, channel);
+    Ask<T, true>(args.ahead_output, line + l, 0, channel);
   }
   for (Index kd = 0; kd < args.kernel[kD]; ++kd)
     for (Index kh = 0; kh < args.kernel[kH]; ++kh) {
@@ -283,8 +283,8 @@ void BroadcastTile(const ChannelVectorArgs<T>& args, Index channel) {
   const T* input = args.input + channel / args.group * args.group;
   const Index pieces = (args.pixels + kPixels - 1) / kPixels;
   for (Index line = 0; line < args.lines; ++line, input += args.line_step) {
-    Ask<T, false>(args.ahead_input, line, channel);
-    Ask<T, true>(args.ahead_output, line, channel);
+    Ask<T, false>(args.ahead_input, line, 0, channel);
+    Ask<T, true>(args.ahead_output, line, 0, channel);
     for (Index i = 0, pixel = 0; i < pieces; ++i) {
       const Index count = (args.pixels - pixel + pieces - i - 1) / (pieces - i);
       BroadcastLine<T, kPixels>(args, input, args.weights + channel, pixel, count, bias, output);
@@ -295,15 +295,17 @@ void BroadcastTile(const ChannelVectorArgs<T>& args, Index channel) {
 }
 
 template <class T>
-void GroupVector(const ChannelVectorArgs<T>& args, Index channel) {
-  if constexpr (kLanes < T >> 2) {
-    if (args.group < kLanes<T>) return GroupTile<T, false>(args, channel);
-  }
+void GroupVector(const ChannelVectorArgs<T>& args, const ChannelRange& range) {
   constexpr bool kFits = kLanes<T> <= kMostGroupChannels;
-  if constexpr (kFits && kRegisters == 32)
-    GroupTile<T, true>(args, channel);
-  else if constexpr (kFits)
-    BroadcastTile<T>(args, channel);
+  EachVector<T>(range, [&](Index channel) {
+    if constexpr (kLanes < T >> 2) {
+      if (args.group < kLanes<T>) return GroupTile<T, false>(args, channel);
+    }
+    if constexpr (kFits && kRegisters == 32)
+      GroupTile<T, true>(args, channel);
+    else if constexpr (kFits)
+      BroadcastTile<T>(args, channel);
+  });
 }
 
 }  // namespace

@@ -66,12 +66,13 @@ constexpr WindowCase kWindows[] = {
 template <class T>
 struct ChannelCase {
   const WindowCase& test;
-  Index pixels, channels, group, lanes;
+  Index pixels, blocks, channels, group, lanes;
   int rolling = 0;
   const RollingShape& shape = kRollingShapes[rolling];
   int dim = shape.planes ? kD : kH;  // of the lines
   Index readable = std::max(lanes, channels), pixel = readable + 1;
-  Index row = extent(kW, pixels) * pixel, plane = extent(kH, shape.planes ? 1 : test.lines) * row;
+  Index outputs = pixels * blocks, row = extent(kW, outputs) * pixel,
+        plane = extent(kH, shape.planes ? 1 : test.lines) * row;
   Index planes = extent(kD, shape.planes ? test.lines : 1);
   Index columns = (extent(kW, pixels) - 1) / test.dilation[kW] + 1;
   Index rows = (test.lines - 1) * shape.stride + shape.taps;
@@ -91,6 +92,7 @@ struct ChannelCase {
     args.hi = T(0.25);
     args.clamped = test.clamped;
     args.pixels = pixels;
+    args.blocks = blocks;
     args.group = group;
     args.weights_j = readable;
     args.input = input;
@@ -105,7 +107,7 @@ struct ChannelCase {
     args.weights_h = test.kernel[kW] * args.weights_w;
     args.weights_d = test.kernel[kH] * args.weights_h;
     args.lines = test.lines;
-    args.out_line_step = pixels * channels;
+    args.out_line_step = outputs * channels;
     args.first_column = test.zero_columns;
     args.end_column = columns - test.zero_columns;
     args.first_row = test.zero_rows;
@@ -126,7 +128,8 @@ struct ChannelCase {
           for (Index j = 0; j < group; ++j, weight += readable) {
             const Index d = kd * test.dilation[kD] + (dim == kD ? line * test.stride[kD] : 0);
             const Index h = kh * test.dilation[kH] + (dim == kH ? line * test.stride[kH] : 0);
-            const Index w = p * test.stride[kW] + kw * test.dilation[kW], column = w / test.dilation[kW];
+            const Index w = p * test.stride[kW] + kw * test.dilation[kW];
+            const Index column = (w - p / pixels * pixels * test.stride[kW]) / test.dilation[kW];
             const Index r = line * shape.stride + (dim == kD ? kd : kh);
             const bool row_counts = rolling == 0 || (r >= args.first_row && r < args.end_row);
             const bool counts = row_counts && (test.zero_columns == 0 ||
@@ -143,18 +146,18 @@ template <class T>
 std::string check_channel_vector(const KernelTable& table, const ChannelCase<T>& c, GuardAt guard) {
   GuardedBuffer<T> input(c.planes * c.plane - 1, guard), bias(c.channels, guard);
   GuardedBuffer<T> weights(c.test.kernel.product() * c.group * c.readable, guard);
-  GuardedBuffer<T> out(c.test.lines * c.pixels * c.channels, guard);
+  GuardedBuffer<T> out(c.test.lines * c.outputs * c.channels, guard);
   std::mt19937 rng(static_cast<unsigned>(c.pixels * 17 + c.channels));
   for (const GuardedBuffer<T>* buffer : {&input, &bias, &weights}) buffer->fill_random(rng);
   const ChannelVectorArgs<T> args = c.args(input.data(), weights.data(), bias.data(), out.data());
   const auto kernel = depthwise_kernels<T>(*table.depthwise).vector(c.group, c.pixels, c.rolling);
-  for (Index n = 0; n < c.channels; n += c.lanes)
-    kernel(args, std::max(Index{0}, std::min(n, c.channels - c.lanes)));
+  const Index second = c.group > 1 ? c.lanes : std::max(Index{1}, c.lanes - 1);
+  kernel(args, {0, second, std::max(Index{0}, c.channels - c.lanes)});
   for (Index line = 0; line < c.test.lines; ++line)
-    for (Index p = 0; p < c.pixels; ++p)
+    for (Index p = 0; p < c.outputs; ++p)
       for (Index n = 0; n < c.channels; ++n) {
         const T expected = c.expected(args, line, p, n, table.fused);
-        const T actual = out[(line * c.pixels + p) * c.channels + n];
+        const T actual = out[(line * c.outputs + p) * c.channels + n];
         if (!same_bits(actual, expected))
           return concat("(", line, ", ", p, ", ", n, "): ", actual, " instead of ", expected);
       }
@@ -164,16 +167,17 @@ std::string check_channel_vector(const KernelTable& table, const ChannelCase<T>&
 }
 
 template <class T>
-void check_channel_vectors(const KernelTable& table, Index group, Index pixels, Index channels, int rolling,
-                           GuardAt guard) {
+void check_channel_vectors(const KernelTable& table, Index group, Index pixels, Index blocks, Index channels,
+                           int rolling, GuardAt guard) {
   const Index lanes = dense_kernels<T>(table).lanes;
   for (const WindowCase& test : kWindows) {
     if (rolling > 0 && !test.rolls(kRollingShapes[rolling])) continue;
     const std::string wrong =
-        check_channel_vector<T>(table, {test, pixels, channels, group, lanes, rolling}, guard);
+        check_channel_vector<T>(table, {test, pixels, blocks, channels, group, lanes, rolling}, guard);
     if (!wrong.empty())
-      FAIL_CHECK(pixels << " pixels, " << channels << " channels in groups of " << group << ", case "
-                        << (&test - kWindows) << (rolling > 0 ? ", rolling" : "") << ": " << wrong);
+      FAIL_CHECK(blocks << " times " << pixels << " pixels, " << channels << " channels in groups of "
+                        << group << ", case " << (&test - kWindows) << (rolling > 0 ? ", rolling" : "")
+                        << ": " << wrong);
   }
 }
 
@@ -251,11 +255,12 @@ void check_depthwise(const KernelTable& table) {
     for (int rolling = 0; rolling < (kernels.rolls ? kRollingShapeCount : 1); ++rolling)
       for (Index pixels = 1; pixels <= kernels.most_pixels(1, rolling); ++pixels)
         for (Index channels : {Index{1}, lanes - 1, lanes, 2 * lanes + 3})
-          check_channel_vectors<T>(table, 1, pixels, channels, rolling, guard);
+          for (Index blocks = 1; blocks <= (rolling > 0 ? 1 : 2); ++blocks)
+            check_channel_vectors<T>(table, 1, pixels, blocks, channels, rolling, guard);
     for (Index group : {2, 4, 8})
       for (Index pixels : {1, 2, 7, kMostGroupPixels})
         for (Index channels : {group, 2 * round_up(lanes, group) + group})
-          check_channel_vectors<T>(table, group, pixels, channels, 0, guard);
+          check_channel_vectors<T>(table, group, pixels, 1, channels, 0, guard);
     for (int vectors = 1; vectors <= kernels.max_vectors; ++vectors)
       for (Index n_valid : {(vectors - 1) * lanes + 1, vectors * lanes})
         for (const PlaneCase& test : kPlanes) {
