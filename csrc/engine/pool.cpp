@@ -128,8 +128,6 @@ PoolArgs<T> arguments(const PoolPlan& plan, const void* in, void* out, Index* in
   a.channels = dense || plan.path == PoolPath::kPixels ? 1 : p.channels;
   a.inner = dense ? p.channels : 1;
   a.prefetch = prefetch_distance(plan, sizeof(T));
-  a.from_memory =
-      static_cast<std::size_t>(p.batch * p.channels * p.in.product()) * sizeof(T) > cache_sizes().l3 / 4;
   a.channel_begin = 0, a.channel_end = p.channels;
   return a;
 }

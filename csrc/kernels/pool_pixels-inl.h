@@ -14,21 +14,19 @@ namespace {
 // float64 96 -> 81. What is in L2 already loses 8 % (3x3 1280@8).
 constexpr Index kPixelAhead = 4096;
 
-// Where vectors are half a line, either asks for the same one: once is enough where the input is in a cache
-// (Zen 3, average 3x3 1280@8 51 us, 47 so; 192@35 115 and 103); from memory, asked for again, windows of
-// three columns are met faster (max 3x3 stride 2, 8x64@112 1980 us, once 2310; 8x256@56 3430 and 4010).
-enum class Asks { kNever, kOnce, kAgain };
+// Where vectors are half a line nothing is asked for: windows are taken in the order memory lies in, and
+// prefetchers follow.
+constexpr bool kPixelAsks = kVectorBytes >= 64;
 
 // Neighbouring vectors of channels; kPartial: fewer channels than lanes.
-template <class T, int kVectors, bool kPartial, Asks kAsks = Asks::kOnce>
+template <class T, int kVectors, bool kPartial, bool kAsks = kPixelAsks>
 struct ChannelBlock {
   static constexpr int kCount = kVectors;
   Index first, partial;
 
   V<T> Load(const T* p, int v) const {
     p += first + v * kLanes<T>;
-    if (kAsks == Asks::kAgain || (kAsks == Asks::kOnce && v * kVectorBytes % 64 == 0))
-      __builtin_prefetch(p + kPixelAhead / static_cast<Index>(sizeof(T)), 0, 3);
+    if (kAsks) __builtin_prefetch(p + kPixelAhead / static_cast<Index>(sizeof(T)), 0, 3);
     if constexpr (kPartial)
       return LoadN(p, partial);
     else
@@ -45,7 +43,7 @@ struct ChannelBlock {
 
 // f(block) for blocks of up to kVectors vectors that cover channels [channel, end). Where fewer are left than
 // a block takes, it starts earlier, but not before `begin`: the same bits are stored twice.
-template <class T, int kVectors, Asks kAsks = Asks::kOnce, class F>
+template <class T, int kVectors, bool kAsks = kPixelAsks, class F>
 PYCONV_INLINE void EachBlock(Index begin, Index channel, Index end, const F& f) {
   constexpr Index kWhole = kVectors * kLanes<T>;
   constexpr Index kLeast = kVectors > 1 ? kWhole / 2 : 0;  // so many left are a narrower block's
@@ -161,34 +159,57 @@ struct PixelRow {
   T divisor;
 };
 
-// Any window, taps outside skipped: outputs [begin, end).
+// Any window, taps outside skipped: output `o` of the row.
 template <class Op, class T, class Block>
-void PixelsAny(const PoolArgs<T>& a, const PixelRow<T>& r, const Block& block, Index begin, Index end) {
+PYCONV_INLINE void AnyPixel(const PoolArgs<T>& a, const PixelRow<T>& r, const Block& block,
+                            const TapRange& taps, const PixelDivisor<Op, T>& divisor, Index o) {
   constexpr int kVectors = Block::kCount;
   const Index in_step = a.in_stride.spatial[kW] * a.dilation[kW];
+  PixelColumn<T, kVectors> acc;
+  for (int v = 0; v < kVectors; ++v) acc.v[v] = Set(Op::kFill);
+  if (!r.empty && taps.count > 0) {
+    const T* p =
+        r.rows.first + (WindowStart(a, kW, o) + taps.first * a.dilation[kW]) * a.in_stride.spatial[kW];
+    acc = ReduceColumn<Op>(r.rows, block, p);
+    Start<Op>(acc);
+    for (Index j = 1; j < taps.count; ++j) Combine<Op>(acc, ReduceColumn<Op>(r.rows, block, p += in_step));
+  }
+  StorePixel(acc, block, divisor, r.out + o * a.out_stride.spatial[kW]);
+}
+
+// Outputs [begin, end) of one block of channels.
+template <class Op, class T, class Block>
+void PixelsAny(const PoolArgs<T>& a, const PixelRow<T>& r, const Block& block, Index begin, Index end) {
+  for (Index o = begin; o < end; ++o)
+    AnyPixel<Op>(a, r, block, ValidTaps(a, kW, o), PixelDivisor<Op, T>(a, r.divisor, o), o);
+}
+
+// Overlapping windows: wide blocks of channels, of which what windows share stays near; rows of a window lie
+// far apart, and each visit costs a page walk.
+template <class Op, class T>
+void PixelBlocks(const PoolArgs<T>& a, const PixelRow<T>& r, Index begin, Index end) {
+  EachBlock<T, 8>(a.channel_begin, a.channel_begin, a.channel_end,
+                  [&](const auto& block) { PixelsAny<Op>(a, r, block, begin, end); });
+}
+
+// One output after the other, all channels of each.
+template <class Op, class T>
+void PixelsInTurn(const PoolArgs<T>& a, const PixelRow<T>& r, Index begin, Index end) {
   for (Index o = begin; o < end; ++o) {
     const TapRange taps = ValidTaps(a, kW, o);
-    PixelColumn<T, kVectors> acc;
-    for (int v = 0; v < kVectors; ++v) acc.v[v] = Set(Op::kFill);
-    if (!r.empty && taps.count > 0) {
-      const T* p =
-          r.rows.first + (WindowStart(a, kW, o) + taps.first * a.dilation[kW]) * a.in_stride.spatial[kW];
-      acc = ReduceColumn<Op>(r.rows, block, p);
-      Start<Op>(acc);
-      for (Index j = 1; j < taps.count; ++j) Combine<Op>(acc, ReduceColumn<Op>(r.rows, block, p += in_step));
-    }
-    StorePixel(acc, block, PixelDivisor<Op, T>(a, r.divisor, o), r.out + o * a.out_stride.spatial[kW]);
+    const PixelDivisor<Op, T> divisor(a, r.divisor, o);
+    EachBlock<T, 8>(a.channel_begin, a.channel_begin, a.channel_end,
+                    [&](const auto& block) { AnyPixel<Op>(a, r, block, taps, divisor, o); });
   }
 }
 
 // Windows of three columns wholly inside the input, dilation 1, stride 1 or 2: shared columns are reduced
 // once.
 template <class Op, class T, int kStride, class Block>
-void PixelsOfThree(const PoolArgs<T>& a, const PixelRow<T>& r, const Block& block, Index begin, Index end) {
+void PixelsOfThree(const PoolArgs<T>& a, const PixelRow<T>& r, const Block& block,
+                   const PixelDivisor<Op, T>& divisor, Index begin, Index end) {
   constexpr int kVectors = Block::kCount;
-  if (begin >= end) return;
   const Index in_step = a.in_stride.spatial[kW];
-  const PixelDivisor<Op, T> divisor(a, r.divisor, begin);
   const T* p = r.rows.first + WindowStart(a, kW, begin) * in_step;
   T* out = r.out + begin * a.out_stride.spatial[kW];
   PixelColumn<T, kVectors> first = ReduceColumn<Op>(r.rows, block, p), second;
@@ -218,23 +239,33 @@ ColumnRange InnerColumns(const PoolArgs<T>& a) {
   return {Smaller(begin, a.col_end), Larger(end, Smaller(begin, a.col_end))};
 }
 
-// One output row of one block of channels, windows of three columns.
-template <class Op, class T, class Block>
-void PixelsOfThreeRow(const PoolArgs<T>& a, const PixelRow<T>& r, const Block& block,
-                      const ColumnRange& inner) {
-  PixelsAny<Op>(a, r, block, a.col_begin, inner.begin);
-  if (a.stride[kW] == 1)
-    PixelsOfThree<Op, T, 1>(a, r, block, inner.begin, inner.end);
-  else
-    PixelsOfThree<Op, T, 2>(a, r, block, inner.begin, inner.end);
-  PixelsAny<Op>(a, r, block, inner.end, a.col_end);
+// How many windows of three columns one block of channels takes before the next one does, where vectors are
+// half a line: memory is met nearly in order (Zen 3, max 3x3 stride 2 64@400 from memory 3990 us, 2570 so;
+// 96@71 103 and 73). Fewer where pixels share cache sets (8x256@56 4360 us, 4950 with four, 3440 with two).
+template <class T, int kStride>
+Index OutputsInTurn(const PoolArgs<T>& a) {
+  if (kPixelAsks) return a.col_end;
+  constexpr Index kFewSets = 1024;  // bytes apart
+  const bool shares_sets = a.in_stride.spatial[kW] * static_cast<Index>(sizeof(T)) % kFewSets == 0;
+  if (kStride == 1) return shares_sets ? 4 : 12;
+  return shares_sets ? 2 : 4;
 }
 
-// Wide blocks of channels: rows of a window lie far apart, and each visit costs a page walk.
-template <class Op, class T>
-void PixelBlocks(const PoolArgs<T>& a, const PixelRow<T>& r, Index begin, Index end) {
-  EachBlock<T, 8>(a.channel_begin, a.channel_begin, a.channel_end,
-                  [&](const auto& block) { PixelsAny<Op>(a, r, block, begin, end); });
+// One output row, windows of three columns.
+template <class Op, class T, int kStride>
+void RowOfThree(const PoolArgs<T>& args, const PixelRow<T>& row) {
+  const PoolArgs<T> a = args;  // copies: stores might change what they are of
+  const PixelRow<T> r = row;
+  const ColumnRange inner = InnerColumns(a);
+  PixelsInTurn<Op>(a, r, a.col_begin, inner.begin);
+  const PixelDivisor<Op, T> divisor(a, r.divisor, inner.begin);
+  const Index in_turn = OutputsInTurn<T, kStride>(a);
+  for (Index o = inner.begin; o < inner.end; o += in_turn) {
+    const Index end = Smaller(o + in_turn, inner.end);
+    EachBlock<T, 4>(a.channel_begin, a.channel_begin, a.channel_end,
+                    [&](const auto& block) { PixelsOfThree<Op, T, kStride>(a, r, block, divisor, o, end); });
+  }
+  PixelsInTurn<Op>(a, r, inner.end, a.col_end);
 }
 
 // Windows wholly inside the width that share no column, one by one, so that memory is met in the order it
@@ -330,7 +361,7 @@ template <class Op, class T>
 __attribute__((noinline)) void SumStretch(const WindowRows<T>& window, const T* p, Index length, T* sum) {
   const WindowRows<T> rows = window;  // in registers
   // What is read in order needs no asking.
-  EachBlock<T, 4, Asks::kNever>(0, 0, length, [&](const auto& block) { SumColumn<Op>(rows, block, p, sum); });
+  EachBlock<T, 4, false>(0, 0, length, [&](const auto& block) { SumColumn<Op>(rows, block, p, sum); });
 }
 
 // Channels [begin, end) of output `o` of a row that is not empty.
@@ -348,7 +379,7 @@ void PixelByColumns(const PoolArgs<T>& a, const PixelRow<T>& r, Index o, Index b
       SumStretch<Op>(r.rows, p + j * step, channels, columns->sum + j * channels);
   const PixelDivisor<Op, T> divisor(a, r.divisor, o);
   T* const out = r.out + o * a.out_stride.spatial[kW] + begin;
-  EachBlock<T, 4, Asks::kNever>(0, 0, channels, [&](const auto& block) {
+  EachBlock<T, 4, false>(0, 0, channels, [&](const auto& block) {
     StoreColumns<Op>(block, columns->sum, channels, taps.count, divisor, out);
   });
 }
@@ -361,7 +392,7 @@ void PixelsByColumns(const PoolArgs<T>& a, const PixelRow<T>& r) {
   const Index channels = a.channel_end - a.channel_begin, parts = DivideUp(channels, most);
   for (Index col = a.col_begin; col < a.col_end; ++col) {
     if (ValidTaps(a, kW, col).count == 0) {
-      PixelBlocks<Op>(a, r, col, col + 1);
+      PixelsInTurn<Op>(a, r, col, col + 1);
       continue;
     }
     for (Index part = 0; part < parts; ++part)
@@ -376,24 +407,20 @@ void PoolPixelRow(const PoolArgs<T>& a, const PixelRow<T>& r) {
   if (end - begin < kLanes<T>)
     return PixelsAny<Op>(a, r, ChannelBlock<T, 1, true>{begin, end - begin}, a.col_begin, a.col_end);
   if (a.kernel[kW] == 3 && a.dilation[kW] == 1 && a.stride[kW] <= 2 && !r.empty) {
-    const ColumnRange inner = InnerColumns(a);
-    const auto of_three = [&](const auto& block) { PixelsOfThreeRow<Op>(a, r, block, inner); };
-    if constexpr (kVectorBytes < 64) {
-      if (a.from_memory) return EachBlock<T, 4, Asks::kAgain>(begin, begin, end, of_three);
-    }
-    return EachBlock<T, 4>(begin, begin, end, of_three);
+    if (a.stride[kW] == 1) return RowOfThree<Op, T, 1>(a, r);
+    return RowOfThree<Op, T, 2>(a, r);
   }
   // Global pooling has any stride.
   const bool apart = a.out_size[kW] == 1 || (a.kernel[kW] - 1) * a.dilation[kW] < a.stride[kW];
   if (!apart || r.empty) return PixelBlocks<Op>(a, r, a.col_begin, a.col_end);
   if (ReadsByColumns(a)) return PixelsByColumns<Op>(a, r);
   const ColumnRange inner = InnerColumns(a);
-  PixelBlocks<Op>(a, r, a.col_begin, inner.begin);
+  PixelsInTurn<Op>(a, r, a.col_begin, inner.begin);
   if (a.kernel[kW] == 2 && r.rows.rows == 2 && r.rows.planes == 1)
     PixelsApart<Op, T, 2>(a, r, inner);
   else
     PixelsApart<Op, T, 0>(a, r, inner);
-  PixelBlocks<Op>(a, r, inner.end, a.col_end);
+  PixelsInTurn<Op>(a, r, inner.end, a.col_end);
 }
 
 template <class Op, class T>
