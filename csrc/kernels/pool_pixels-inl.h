@@ -163,18 +163,19 @@ struct PixelRow {
 template <class Op, class T, class Block>
 PYCONV_INLINE void AnyPixel(const PoolArgs<T>& a, const PixelRow<T>& r, const Block& block,
                             const TapRange& taps, const PixelDivisor<Op, T>& divisor, Index o) {
-  constexpr int kVectors = Block::kCount;
-  const Index in_step = a.in_stride.spatial[kW] * a.dilation[kW];
-  PixelColumn<T, kVectors> acc;
-  for (int v = 0; v < kVectors; ++v) acc.v[v] = Set(Op::kFill);
-  if (!r.empty && taps.count > 0) {
-    const T* p =
-        r.rows.first + (WindowStart(a, kW, o) + taps.first * a.dilation[kW]) * a.in_stride.spatial[kW];
-    acc = ReduceColumn<Op>(r.rows, block, p);
-    Start<Op>(acc);
-    for (Index j = 1; j < taps.count; ++j) Combine<Op>(acc, ReduceColumn<Op>(r.rows, block, p += in_step));
+  T* const out = r.out + o * a.out_stride.spatial[kW];
+  if (r.empty || taps.count == 0) {
+    PixelColumn<T, Block::kCount> fill;
+#pragma GCC unroll 8
+    for (int v = 0; v < Block::kCount; ++v) fill.v[v] = Set(Op::kFill);
+    return StorePixel(fill, block, divisor, out);
   }
-  StorePixel(acc, block, divisor, r.out + o * a.out_stride.spatial[kW]);
+  const Index in_step = a.in_stride.spatial[kW] * a.dilation[kW];
+  const T* p = r.rows.first + (WindowStart(a, kW, o) + taps.first * a.dilation[kW]) * a.in_stride.spatial[kW];
+  PixelColumn<T, Block::kCount> acc = ReduceColumn<Op>(r.rows, block, p);
+  Start<Op>(acc);
+  for (Index j = 1; j < taps.count; ++j) Combine<Op>(acc, ReduceColumn<Op>(r.rows, block, p += in_step));
+  StorePixel(acc, block, divisor, out);
 }
 
 // Outputs [begin, end) of one block of channels.
@@ -198,7 +199,7 @@ void PixelsInTurn(const PoolArgs<T>& a, const PixelRow<T>& r, Index begin, Index
   for (Index o = begin; o < end; ++o) {
     const TapRange taps = ValidTaps(a, kW, o);
     const PixelDivisor<Op, T> divisor(a, r.divisor, o);
-    EachBlock<T, 8>(a.channel_begin, a.channel_begin, a.channel_end,
+    EachBlock<T, 4>(a.channel_begin, a.channel_begin, a.channel_end,
                     [&](const auto& block) { AnyPixel<Op>(a, r, block, taps, divisor, o); });
   }
 }
