@@ -298,7 +298,7 @@ void PixelsApart(const PoolArgs<T>& a, const PixelRow<T>& r, const ColumnRange& 
 // registers (2x2 stride 2 of 8x256@28 from L3 108 us so, 90 without).
 template <class T>
 struct WindowColumns {
-  static constexpr Index kBytes = 32 << 10;
+  static constexpr Index kBytes = 64 << 10;  // whole rows of 2048 channels at 7x7 (8x2048@7: 32 KB 66 us, 56)
   static constexpr Index kLongPixel = 1024;  // bytes; measured with 1280 to 8192
   alignas(64) T sum[kBytes / sizeof(T)];     // [column][channel]
 };
