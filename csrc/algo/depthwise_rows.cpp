@@ -189,11 +189,12 @@ class DepthwiseRows {
   }
 
   // Bytes that need not be asked for. Vectors of half a line take memory in its order, which prefetchers
-  // follow; from memory asking is faster (Zen 3, 3x3 stride 2 64@260, 22 MB: 1126 us, 1720 without), from L3
-  // it costs a quarter (3x3 32@208, 11 MB: 761 and 599).
+  // follow: from L3 asking costs a quarter (Zen 3, 32 MB shared with other machines: 3x3 144@112 stride
+  // 2, 9.0 MB, 300 us, 404 asked for), from memory it saves half (3x3 192@80, 9.8 MB, 526 and 676 us in a
+  // quiet minute, 1260 and 816 in another).
   std::size_t found() const {
     const bool by_lines = has_large_l1() || !half_lines(p_, lanes_);
-    return by_lines ? found_in_l3() : cache_sizes().l3 / 8 * 3;
+    return by_lines ? found_in_l3() : cache_sizes().l3 / 32 * 9;
   }
 
   // Pixels of no whole number of cache lines share lines with their neighbours: all vectors take a block
