@@ -34,6 +34,7 @@ struct PoolArgs {
 
   // Elements ahead of a window's rows to prefetch from while they are read; 0 where everything fits a cache.
   Index prefetch;
+  bool from_memory;  // whether the input is more than a cache can be taken to hold
 
   // lines only: every column holds this many neighbouring elements (channels of a small channels-last image,
   // whose rows are then dense; channels == 1). 1 otherwise.

@@ -14,8 +14,8 @@ namespace {
 // float64 96 -> 81. What is in L2 already loses 8 % (3x3 1280@8).
 constexpr Index kPixelAhead = 4096;
 
-// Where vectors are half a line nothing is asked for: windows are taken in the order memory lies in, and
-// prefetchers follow.
+// Where vectors are half a line nothing is asked for, but for windows of 2x2 from memory: they are taken in
+// the order memory lies in, and prefetchers follow.
 constexpr bool kPixelAsks = kVectorBytes >= 64;
 
 // Neighbouring vectors of channels; kPartial: fewer channels than lanes.
@@ -26,7 +26,8 @@ struct ChannelBlock {
 
   V<T> Load(const T* p, int v) const {
     p += first + v * kLanes<T>;
-    if (kAsks) __builtin_prefetch(p + kPixelAhead / static_cast<Index>(sizeof(T)), 0, 3);
+    if (kAsks && v * kVectorBytes % 64 == 0)
+      __builtin_prefetch(p + kPixelAhead / static_cast<Index>(sizeof(T)), 0, 3);
     if constexpr (kPartial)
       return LoadN(p, partial);
     else
@@ -281,7 +282,7 @@ bool HasLongPixels(const PoolArgs<T>& a) {
 // Windows wholly inside the width that share no column, one by one, so that memory is met in the order it
 // lies in. kSide 2: 2x2 windows, written out (average of 8x256@28 from L3 148 us, 118 so); 0: any. Blocks are
 // of kVectors.
-template <class Op, class T, int kSide, int kVectors>
+template <class Op, class T, int kSide, int kVectors, bool kAsks = kPixelAsks>
 void PixelsApart(const PoolArgs<T>& a, const PixelRow<T>& r, const ColumnRange& inner) {
   if (inner.begin >= inner.end) return;
   const Index pixel = a.in_stride.spatial[kW], in_step = a.dilation[kW] * pixel;
@@ -290,7 +291,7 @@ void PixelsApart(const PoolArgs<T>& a, const PixelRow<T>& r, const ColumnRange& 
   const T* window = r.rows.first + WindowStart(a, kW, inner.begin) * pixel;
   T* out = r.out + inner.begin * a.out_stride.spatial[kW];
   for (Index o = inner.begin; o < inner.end; ++o) {
-    EachBlock<T, kVectors>(a.channel_begin, a.channel_begin, a.channel_end, [&](const auto& block) {
+    EachBlock<T, kVectors, kAsks>(a.channel_begin, a.channel_begin, a.channel_end, [&](const auto& block) {
       const T* p = window;
       auto acc = ReduceColumn<Op, kSide>(r.rows, block, p);
       Start<Op>(acc);
@@ -428,6 +429,8 @@ void PoolPixelRow(const PoolArgs<T>& a, const PixelRow<T>& r) {
     PixelsApart<Op, T, 0, 8>(a, r, inner);
   else if (kPixelAsks || !HasLongPixels(a))
     PixelsApart<Op, T, 2, 2>(a, r, inner);
+  else if (a.from_memory)
+    PixelsApart<Op, T, 2, 8, true>(a, r, inner);
   else
     PixelsApart<Op, T, 2, 8>(a, r, inner);
   PixelsInTurn<Op>(a, r, inner.end, a.col_end);
