@@ -183,8 +183,10 @@ PYCONV_INLINE void SharedLines(const ChannelVectorArgs<T>& args, const ChannelRa
     const bool inside = args.kernel[kD] == 1 && args.first_column <= 0 && args.end_column >= columns;
     const auto lines = [&](auto number) {
       constexpr int kTaps = decltype(number)::value;
-      if (inside) return ChannelVectorLines<T, kPixels, kStride, kTaps, 0>(args, range);
-      ChannelVectorLines<T, kPixels, kStride, kTaps, kTaps / 2>(args, range);
+      // Pieces of wide rows have a loop for blocks inside; with all of them the library compiles 8 s longer.
+      constexpr int kEdge = kTaps / 2, kInside = kPixels > 4 ? 0 : kEdge;
+      if (inside) return ChannelVectorLines<T, kPixels, kStride, kTaps, kInside>(args, range);
+      ChannelVectorLines<T, kPixels, kStride, kTaps, kEdge>(args, range);
     };
     if (same && taps == 3) return lines(Taps<3>());
     if (same && taps == 5) return lines(Taps<5>());
