@@ -190,7 +190,7 @@ class DepthwiseRows {
 
   // Bytes that need not be asked for. Vectors of half a line take memory in its order, which prefetchers
   // follow: from L3 asking costs a quarter (Zen 3, 32 MB shared with other machines: 3x3 144@112 stride
-  // 2, 9.0 MB, 300 us, 404 asked for), from memory it saves half (3x3 192@80, 9.8 MB, 526 and 676 us in a
+  // 2, 9.0 MB, 300 us, 404 asked for), from memory it saves a third (3x3 192@80, 9.8 MB, 526 and 676 us in a
   // quiet minute, 1260 and 816 in another).
   std::size_t found() const {
     const bool by_lines = has_large_l1() || !half_lines(p_, lanes_);

@@ -128,8 +128,8 @@ PoolArgs<T> arguments(const PoolPlan& plan, const void* in, void* out, Index* in
   a.channels = dense || plan.path == PoolPath::kPixels ? 1 : p.channels;
   a.inner = dense ? p.channels : 1;
   a.prefetch = prefetch_distance(plan, sizeof(T));
-  // A sixth: other arrays want L3 too (average 2x2 8x256@28, 6.4 MB, among others 0.77 to 1.12 of torch's
-  // speed, 1.2 to 1.4 asked for, alone 159 us and 163).
+  // A sixth: other arrays want L3 too (average 2x2 8x256@28, 6.4 MB, among others, three runs each: 0.76 to
+  // 1.13 of torch's speed, asked for 0.95 to 2.21).
   a.from_memory =
       static_cast<std::size_t>(p.batch * p.channels * p.in.product()) * sizeof(T) > cache_sizes().l3 / 6;
   a.channel_begin = 0, a.channel_end = p.channels;
