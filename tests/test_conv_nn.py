@@ -54,6 +54,22 @@ def test_layer_and_function_share_bits(case):
                 assert result.strides == function.strides
 
 
+@pytest.mark.parametrize("algorithm", ["direct", "im2col", "winograd_f2", "winograd_c4", "winograd_f4"])
+def test_threads_that_share_out_large_weights_share_bits(algorithm):
+    """Beyond 10 MB of packed weights each thread keeps to output channels of its own."""
+    rng = np.random.default_rng(0)
+    layer = pyconv.nn.Conv1d(1100, 1250, 3, padding=1, rng=rng)
+    x = rng.standard_normal((2, 1100, 21), np.float32)
+    for isa in ISAS:
+        results = []
+        for layout in ("channels_first", "channels_last"):
+            placed = in_layout(x, layout, True)
+            for threads in (1, 2, 3, 13):
+                with pyconv.options(isa=isa, algorithm=algorithm, num_threads=threads):
+                    results.append(layer(placed))
+        assert all(same_bits(result, results[0]) for result in results), isa
+
+
 def test_layer_takes_residual_and_out():
     case = FEW_CASES[1]
     arguments = case.arguments("dense")

@@ -39,17 +39,24 @@ Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number) {
   return c;
 }
 
+// Channels from which on two threads hardly ever write to the same line.
+constexpr Index kOwnChannels = 64;
+
 void cut_for_threads(ConvPlan* plan, Index tile_oc, Index tile_cols) {
   const ConvProblem& p = plan->request.problem;
   Blocking& b = plan->blocking;
   const Index threads = plan->request.threads, wanted = 8 * threads;
   if (threads == 1) return;
+  const auto cut_channels = [&](Index least) {
+    while (chunk_count(*plan) < wanted && b.oc_per_chunk > least)
+      b.oc_per_chunk = round_up(ceil_div(b.oc_per_chunk, 2), tile_oc);
+  };
+  if (plan->packed_bytes > static_cast<std::size_t>(p.groups) * kWeightsReadOnce) cut_channels(kOwnChannels);
   while (chunk_count(*plan) < wanted && b.rows > 1) b.rows = ceil_div(b.rows, 2);
   const Index least_cols = (outgrows_caches(p) ? 2 : 8) * tile_cols;
   while (b.kind == TileKind::kOcVector && chunk_count(*plan) < wanted && b.cols >= 2 * least_cols)
     b.cols = round_up(ceil_div(b.cols, 2), tile_cols);
-  while (chunk_count(*plan) < wanted && b.oc_per_chunk > tile_oc)
-    b.oc_per_chunk = round_up(ceil_div(b.oc_per_chunk, 2), tile_oc);
+  cut_channels(tile_oc);
   const auto uneven = [&] { return !claimed_evenly(chunk_count(*plan), threads); };
   while (uneven() && b.rows > 1) --b.rows;
   while (uneven() && b.oc_per_chunk > tile_oc) b.oc_per_chunk = round_up(b.oc_per_chunk - tile_oc, tile_oc);

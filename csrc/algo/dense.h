@@ -27,8 +27,8 @@ Index chunk_count(const ConvPlan& plan);
 Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number);
 // Enough chunks for every thread to take 8 to 16. Rows are cut before columns of channels-last output (a
 // pointwise layer is one row: cut by channels, two threads write to the same pixels; docs/decisions/0019),
-// these before channels (whose cut repacks the band). Beyond ten threads small maps end with some threads
-// idle; then in finer steps, narrow tiles last.
+// these before channels (whose cut repacks the band), unless weights are large. Beyond ten threads small maps
+// end with some threads idle; then in finer steps, narrow tiles last.
 void cut_for_threads(ConvPlan* plan, Index tile_oc, Index tile_cols);
 
 // Whether whoever reads the output will not find it in L2.
@@ -95,6 +95,11 @@ constexpr Index kPixelUnit = 2;
 
 // Shares of the per-core cache that blockings are cut for. Flat optimum; see docs/decisions/0009.
 constexpr std::size_t kL2Bytes = std::size_t{1} << 20;
+
+// From so many bytes of weights on threads read them once, each those of its own output channels, rather than
+// once for every cut of the pixels (two threads of Zen 3, direct's 16 to 64 MB 1.13 in the mean, worst 0.90,
+// of 9 MB 0.98; Winograd's 10 to 67 MB 1.1 to 2.4, of 8 MB 0.93).
+constexpr std::size_t kWeightsReadOnce = std::size_t{10} << 20;
 
 // From so many bytes on whoever reads the output will not find it in L2; from four times as many on where
 // sums are so short that L3 takes their results faster than memory does (16 > 32, 3 MB: 375 us, streamed

@@ -73,7 +73,8 @@ bool even_out(const ConvPlan& plan, const TileGrid& grid, Set&& set) {
 }
 
 // Enough chunks for every thread: fewer tiles first, as long as a sweep fills the microkernel, then fewer
-// output channels (which share transformed inputs only within a thread). Where that leaves threads idle at
+// output channels (which share transformed inputs only within a thread); of large weights channels first,
+// where every thread transforms all inputs anyway. Where that leaves threads idle at
 // the end: less depth, then narrower sweeps.
 template <class T>
 void cut_for_threads(ConvPlan* plan, const TileGrid& grid) {
@@ -82,11 +83,15 @@ void cut_for_threads(ConvPlan* plan, const TileGrid& grid) {
   const Index tile_oc = kernels.lanes * kernels.oc_vector.max_vectors, widest = kernels.oc_vector.max_rows;
   const Index threads = plan->request.threads, wanted = 4 * threads;
   Blocking& b = plan->blocking;
+  const auto cut_channels = [&] {
+    while (block_count(*plan, grid) < wanted && b.oc_per_chunk > tile_oc)
+      b.oc_per_chunk = round_up(ceil_div(b.oc_per_chunk, 2), tile_oc);
+  };
+  if (weights_at_home(*plan, grid) && plan->packed_bytes > kWeightsReadOnce) cut_channels();
   while (block_count(*plan, grid) < wanted && b.rows > kDepthsPerBlock) b.rows = ceil_div(b.rows, 2);
   while (block_count(*plan, grid) < wanted && b.cols >= 2 * widest)
     b.cols = round_up(ceil_div(b.cols, 2), widest);
-  while (block_count(*plan, grid) < wanted && b.oc_per_chunk > tile_oc)
-    b.oc_per_chunk = round_up(ceil_div(b.oc_per_chunk, 2), tile_oc);
+  cut_channels();
   const auto fewer_channels = [&b, tile_oc, most = b.oc_per_chunk](Index i) {
     b.oc_per_chunk = most - i * tile_oc;
     return b.oc_per_chunk > 0;

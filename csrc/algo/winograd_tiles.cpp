@@ -33,13 +33,17 @@ Index tile_blocks(const Blocking& b, Index tiles) {
 // Chunks of output channels that one thread keeps to, so that no two read the same weights: a line that one
 // core took from L3 comes slowly to another. Each then transforms the inputs of more tiles, which pays where
 // the weights are twice the inputs (docs/decisions/0027-chunks-at-home.md).
-Index channel_chunks_at_home(const ConvPlan& plan, Index tiles, Index oc_chunks) {
-  const ConvProblem& p = plan.request.problem;
-  const bool weights_larger = p.out_ch * p.kernel[kD] >= 2 * tiles * p.out[kD];
-  return p.groups == 1 && weights_larger ? ceil_div(oc_chunks, plan.request.threads) : oc_chunks;
+Index channel_chunks_at_home(const ConvPlan& plan, const TileGrid& grid, Index oc_chunks) {
+  return weights_at_home(plan, grid) ? ceil_div(oc_chunks, plan.request.threads) : oc_chunks;
 }
 
 }  // namespace
+
+bool weights_at_home(const ConvPlan& plan, const TileGrid& grid) {
+  const ConvProblem& p = plan.request.problem;
+  const Index tiles = p.batch * grid.per_image();
+  return p.groups == 1 && p.out_ch * p.kernel[kD] >= 2 * tiles * p.out[kD];
+}
 
 Index block_count(const ConvPlan& plan, const TileGrid& grid) {
   const ConvProblem& p = plan.request.problem;
@@ -54,7 +58,7 @@ WinogradBlock decode_block(const ConvPlan& plan, const TileGrid& grid, Index num
   WinogradBlock block;
   const Index oc_chunks = ceil_div(p.out_ch_per_group(), b.oc_per_chunk);
   const Index tiles = p.batch * grid.per_image(), blocks = tile_blocks(b, tiles);
-  const Index per_part = channel_chunks_at_home(plan, tiles, oc_chunks);
+  const Index per_part = channel_chunks_at_home(plan, grid, oc_chunks);
   const Index part_blocks = block_count(plan, grid) / oc_chunks * per_part;
   const Index first = number / part_blocks * per_part, here = min_of(per_part, oc_chunks - first);
   number %= part_blocks;
