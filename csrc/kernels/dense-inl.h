@@ -29,31 +29,32 @@ PYCONV_INLINE void AccumulateStep(const char* const (&base)[(kM + kRowsPerBase -
   }
 }
 
-// acc[m][:] += sum over k < length of act[m * stride + k] * weights[k][:]; returns the next weights.
+// acc[m][:] += sum over k < length of act[m * stride + k] * weights[k][:]; returns the next weights. Pointers
+// are all that changes, behind the compiler's back: it would count, and keep trip counts on the stack that
+// cost as much between two runs as two terms (docs/decisions/0033-instructions-around-sums.md).
 template <class T, int kM, int kN>
-PYCONV_INLINE const T* OcVectorRun(const T* act, Index act_stride, Index length, const T* weights,
+PYCONV_INLINE const T* OcVectorRun(const T* act, Index row_bytes, Index length, const T* weights,
                                    V<T> (&acc)[kM][kN]) {
   constexpr int kBases = (kM + kRowsPerBase - 1) / kRowsPerBase;
   constexpr int kUnroll = 4;
-  const Index row_bytes = Opaque(act_stride * static_cast<Index>(sizeof(T)));
-  const char* base[kBases];
+  const char* base[kBases] = {reinterpret_cast<const char*>(act)};
 #pragma GCC unroll 8
-  for (int b = 0; b < kBases; ++b)
-    base[b] = Opaque(reinterpret_cast<const char*>(act) + b * kRowsPerBase * row_bytes);
-  Index k = 0;
-  for (; k + kUnroll <= length; k += kUnroll) {
+  for (int b = 1; b < kBases; ++b) base[b] = Opaque(base[b - 1] + kRowsPerBase * row_bytes);
+  const auto advance = [&](int terms) {
+    weights = Opaque(weights + terms * kN * kLanes<T>);
+#pragma GCC unroll 8
+    for (int b = 0; b < kBases; ++b) base[b] = Opaque(base[b] + terms * sizeof(T));
+  };
+  const char* const whole = base[0] + (length & -kUnroll) * sizeof(T);
+  while (base[0] != whole) {
 #pragma GCC unroll 4
     for (int u = 0; u < kUnroll; ++u)
       AccumulateStep<T, kM, kN>(base, row_bytes, u, weights + u * kN * kLanes<T>, acc);
-    weights += kUnroll * kN * kLanes<T>;
-#pragma GCC unroll 8
-    for (int b = 0; b < kBases; ++b) base[b] += kUnroll * sizeof(T);
+    advance(kUnroll);
   }
-  for (; k < length; ++k) {
+  for (Index left = length & (kUnroll - 1); left > 0; left = Opaque(left - 1)) {
     AccumulateStep<T, kM, kN>(base, row_bytes, 0, weights, acc);
-    weights += kN * kLanes<T>;
-#pragma GCC unroll 8
-    for (int b = 0; b < kBases; ++b) base[b] += sizeof(T);
+    advance(1);
   }
   return weights;
 }
@@ -71,7 +72,8 @@ PYCONV_INLINE const T* PixelVectorTerms(const T* act, Index act_stride, Index le
     return kTail && n == kN - 1 ? LoadN(act + n * kLanes<T>, n_valid - n * kLanes<T>)
                                 : LoadU(act + n * kLanes<T>);
   };
-  for (Index k = 0; k < length; ++k, act += act_stride, weights += kM) {
+  for (const T* const end = weights + length * kM; weights != end;
+       act += act_stride, weights = Opaque(weights + kM)) {
     if constexpr (kN > kPixelVectors<T>) {  // a row of registers goes to the few weights instead
       V<T> w[kM];
 #pragma GCC unroll 4
@@ -151,6 +153,23 @@ PYCONV_INLINE const T* TransposedRun(const T* act, Index act_stride, Index lengt
   return weights;
 }
 
+template <class T, int kM, int kN>
+PYCONV_INLINE void SetZero(V<T> (&sum)[kM][kN]) {
+#pragma GCC unroll 14
+  for (int m = 0; m < kM; ++m)
+#pragma GCC unroll 12
+    for (int n = 0; n < kN; ++n) sum[m][n] = Zero<T>();
+}
+
+template <class T, int kM, int kN>
+PYCONV_INLINE void ClampAll(const TileOutput<T>& args, V<T> (&sum)[kM][kN]) {
+  const V<T> lo = Set(args.lo), hi = Set(args.hi);
+#pragma GCC unroll 14
+  for (int m = 0; m < kM; ++m)
+#pragma GCC unroll 12
+    for (int n = 0; n < kN; ++n) sum[m][n] = Clamp<T>(sum[m][n], lo, hi);
+}
+
 // Finishes a tile whose n is contiguous in memory (channels-last by channels, channels-first by pixels).
 // Residual and clamp are passes of their own, skipped as a whole where there is nothing to do: a short tile
 // notices.
@@ -166,13 +185,7 @@ PYCONV_INLINE void StoreRows(const TileOutput<T>& args, V<T> (&sum)[kM][kN], Ind
         sum[m][n] = sum[m][n] + (n + 1 < kN ? LoadU(residual) : LoadN(residual, last_valid));
       }
   }
-  if (args.clamped) {
-    const V<T> lo = Set(args.lo), hi = Set(args.hi);
-#pragma GCC unroll 14
-    for (int m = 0; m < kM; ++m)
-#pragma GCC unroll 12
-      for (int n = 0; n < kN; ++n) sum[m][n] = Clamp<T>(sum[m][n], lo, hi);
-  }
+  if (args.clamped) ClampAll<T, kM, kN>(args, sum);
   const bool full = last_valid == kLanes<T>;
 #pragma GCC unroll 14
   for (int m = 0; m < kM; ++m) {
@@ -271,19 +284,17 @@ __attribute__((noinline)) void RunTile(const TileArgs<T>& args, const T* first_a
   const T* weights = args.weights;
   constexpr Index kWidth = kKind == TileKind::kOcVector ? kN * kLanes<T> : kM;
   const bool first_is_total = !args.resume;
+  const Index row_bytes = Opaque(args.act_stride * static_cast<Index>(sizeof(T)));
   for (Index chain = 0; chain < args.chains; ++chain) {
     const Index length = chain + 1 == args.chains ? args.last_run_length : args.run_length;
     const T* act = first_act + chain * args.chain_step;
-#pragma GCC unroll 14
-    for (int m = 0; m < kM; ++m)
-#pragma GCC unroll 12
-      for (int n = 0; n < kN; ++n) sum[m][n] = Zero<T>();
+    SetZero<T, kM, kN>(sum);
     for (Index run = 0; run < args.runs; ++run) {
       if (args.run_index)
         weights = args.weights +
                   (chain * args.packed_runs * args.run_length + args.run_index[run] * length) * kWidth;
       if constexpr (kKind == TileKind::kOcVector)
-        weights = OcVectorRun<T, kM, kN>(act + args.run_offset[run], args.act_stride, length, weights, sum);
+        weights = OcVectorRun<T, kM, kN>(act + args.run_offset[run], row_bytes, length, weights, sum);
       else if constexpr (kKind == TileKind::kTransposed)
         weights = TransposedRun<T, kM, kN>(act + args.run_offset[run], args.act_stride, length, args.n_valid,
                                            weights, sum);
@@ -323,6 +334,43 @@ __attribute__((noinline)) void RunTile(const TileArgs<T>& args, const T* first_a
   Finish<T, kM, kN>(args, sum, first_out);
 }
 
+// A tile as most are, with half of what RunTile has to do around its sums: one chain of all runs, whole
+// vectors that lie side by side, no residual.
+template <class T, int kN>
+PYCONV_INLINE bool IsPlain(const TileArgs<T>& args) {
+  return args.chains == 1 && args.finish && !args.resume && !args.run_index && !args.residual &&
+         args.out_n_stride == 1 && args.n_valid == kN * kLanes<T>;
+}
+template <class T, int kM, int kN, TileKind kKind>
+__attribute__((noinline)) void PlainTile(const TileArgs<T>& args, const T* act, T* out) {
+  constexpr bool kOc = kKind == TileKind::kOcVector;
+  V<T> sum[kM][kN];
+  SetZero<T, kM, kN>(sum);
+  const Index row_bytes = Opaque(args.act_stride * static_cast<Index>(sizeof(T)));
+  const T* weights = args.weights;
+  const Index* offset = args.run_offset;
+  for (Index runs = args.runs; runs > 0; runs = Opaque(runs - 1), ++offset)
+    if constexpr (kOc)
+      weights = OcVectorRun<T, kM, kN>(act + *offset, row_bytes, args.run_length, weights, sum);
+    else
+      weights = PixelVectorTerms<T, kM, kN, false, false>(act + *offset, args.act_stride, args.run_length,
+                                                          kN * kLanes<T>, weights, sum);
+#pragma GCC unroll 14
+  for (int m = 0; m < kM; ++m) {
+#pragma GCC unroll 12
+    for (int n = 0; n < kN; ++n) {
+      V<T> bias = Zero<T>();
+      if (args.bias) bias = PositiveZero<T>(kOc ? LoadU(args.bias + n * kLanes<T>) : Set(args.bias[m]));
+      sum[m][n] = sum[m][n] + bias;
+    }
+  }
+  if (args.clamped) ClampAll<T, kM, kN>(args, sum);
+#pragma GCC unroll 14
+  for (int m = 0; m < kM; ++m, out = Opaque(out + args.out_m_stride))
+#pragma GCC unroll 12
+    for (int n = 0; n < kN; ++n) StoreU<T>(sum[m][n], out + n * kLanes<T>);
+}
+
 // Short sums are over before a line that is asked for has come: of all tiles but the first one the lines are
 // asked for while the tile before is computed.
 template <class T, int kM, int kN, TileKind kKind, bool kTail>
@@ -334,8 +382,16 @@ PYCONV_INLINE void RunTiles(const TileArgs<T>& args) {
   if (args.finish) PrefetchOutput<T, kM, kN>(args, 0);
   const T* act = args.act;
   Index out = 0;
+  constexpr bool kHasPlain = kM >= 4 && kN >= 2 && !kTail;
+  const bool plain = kHasPlain && IsPlain<T, kN>(args);
   for (Index left = args.tiles; left > 0; --left, act += act_step, out += out_step) {
     if (left > 1) PrefetchOutput<T, kM, kN>(args, out + out_step);
+    if constexpr (kHasPlain) {
+      if (plain) {
+        PlainTile<T, kM, kN, kKind>(args, act, args.out + out);
+        continue;
+      }
+    }
     RunTile<T, kM, kN, kKind, kTail>(args, act, out);
   }
 }
