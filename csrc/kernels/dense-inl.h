@@ -289,18 +289,19 @@ __attribute__((noinline)) void RunTile(const TileArgs<T>& args, const T* first_a
     const Index length = chain + 1 == args.chains ? args.last_run_length : args.run_length;
     const T* act = first_act + chain * args.chain_step;
     SetZero<T, kM, kN>(sum);
-    for (Index run = 0; run < args.runs; ++run) {
-      if (args.run_index)
-        weights = args.weights +
-                  (chain * args.packed_runs * args.run_length + args.run_index[run] * length) * kWidth;
+    const T* const chain_weights = args.weights + chain * args.packed_runs * args.run_length * kWidth;
+    const Index* offset = args.run_offset;
+    const Index* index = args.run_index;
+    for (Index runs = args.runs; runs > 0; runs = Opaque(runs - 1), ++offset) {
+      if (index) weights = chain_weights + *index++ * length * kWidth;
       if constexpr (kKind == TileKind::kOcVector)
-        weights = OcVectorRun<T, kM, kN>(act + args.run_offset[run], row_bytes, length, weights, sum);
+        weights = OcVectorRun<T, kM, kN>(act + *offset, row_bytes, length, weights, sum);
       else if constexpr (kKind == TileKind::kTransposed)
-        weights = TransposedRun<T, kM, kN>(act + args.run_offset[run], args.act_stride, length, args.n_valid,
-                                           weights, sum);
+        weights =
+            TransposedRun<T, kM, kN>(act + *offset, args.act_stride, length, args.n_valid, weights, sum);
       else
-        weights = PixelVectorRun<T, kM, kN, kTail>(act + args.run_offset[run], args.act_stride, length,
-                                                   args.n_valid, args.runs == 1, weights, sum);
+        weights = PixelVectorRun<T, kM, kN, kTail>(act + *offset, args.act_stride, length, args.n_valid,
+                                                   args.runs == 1, weights, sum);
     }
     if (chain > 0 || !first_is_total) {
       const T* before = chain > 0 ? reinterpret_cast<const T*>(&total[0][0]) : args.carry;
