@@ -80,8 +80,8 @@ BIG_CASES = [
     ConvCase(in_ch=300, out_ch=34, size=(7, 9), kernel=(3, 3), padding=1, bias=True),
     # More weights than inputs: each thread keeps to channels of its own, which do not come out even.
     ConvCase(in_ch=64, out_ch=200, size=(13, 12), kernel=(3, 3), padding=1, bias=True),
-    # Weights that L2 does not hold, rows that leave tiles empty: AVX2 gathers pixels across rows.
-    ConvCase(in_ch=72, out_ch=250, size=(11, 9), kernel=(3, 3), stride=2, bias=True, residual=True),
+    # Weights that L2 does not hold, rows that leave tiles empty: AVX2 gathers pixels across rows and images.
+    ConvCase(batch=3, in_ch=72, out_ch=250, size=(11, 9), kernel=(3, 3), stride=2, bias=True, residual=True),
     ConvCase(in_ch=40, out_ch=262, size=(16, 36), kernel=(4, 4), stride=4, activation="relu"),
     # Channels-last output of more than 8 MB is streamed; the pixels of one tile end inside cache lines.
     ConvCase(in_ch=5, out_ch=131, size=(127, 133), kernel=(1, 1), bias=True, residual=True),

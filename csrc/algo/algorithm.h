@@ -72,8 +72,9 @@ enum class PackedForm : unsigned char {
 // A small vocabulary shared by all algorithms; each uses what it needs.
 struct Blocking {
   TileKind kind = TileKind::kOcVector;
-  bool in_place = false;  // read the input where it is, no padded copy
-  bool gathers = false;   // direct: panels of pixels, as im2col's
+  bool in_place = false;       // read the input where it is, no padded copy
+  bool gathers = false;        // direct: panels of pixels, as im2col's
+  bool across_images = false;  // im2col: bands of rows go on from image to image
   // Without packed weights (a plain function's call): each thread packs the tile it is about to use, because
   // every tile is used in one chunk only. Otherwise all weights are packed before the call.
   bool packs_tiles = false;

@@ -4,10 +4,21 @@
 
 namespace pyconv {
 
+namespace {
+
+// Images whose rows are cut into bands of their own, and the rows of each.
+Index images_of(const ConvPlan& plan) { return plan.blocking.across_images ? 1 : plan.request.problem.batch; }
+Index rows_of(const ConvPlan& plan) {
+  const ConvProblem& p = plan.request.problem;
+  return plan.blocking.across_images ? p.batch * p.out[kH] : p.out[kH];
+}
+
+}  // namespace
+
 ChunkGrid chunk_grid(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const Blocking& b = plan.blocking;
-  return {ceil_div(p.out[kH], b.rows), ceil_div(p.out[kW], b.cols),
+  return {ceil_div(rows_of(plan), b.rows), ceil_div(p.out[kW], b.cols),
           ceil_div(p.out_ch_per_group(), b.oc_per_chunk)};
 }
 
@@ -15,7 +26,7 @@ Index chunk_count(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const ChunkGrid grid = chunk_grid(plan);
   const Index group_chunks = p.groups / plan.blocking.groups_per_chunk;
-  return p.batch * group_chunks * p.out[kD] * grid.bands_per_depth() * grid.oc_chunks;
+  return images_of(plan) * group_chunks * p.out[kD] * grid.bands_per_depth() * grid.oc_chunks;
 }
 
 Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number) {
@@ -29,7 +40,7 @@ Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number) {
   c.cols = min_of(b.cols, p.out[kW] - c.col0);
   number /= grid.col_bands;
   c.row0 = number % grid.row_bands * b.rows;
-  c.rows = min_of(b.rows, p.out[kH] - c.row0);
+  c.rows = min_of(b.rows, rows_of(plan) - c.row0);
   number /= grid.row_bands;
   c.od = number % p.out[kD];
   number /= p.out[kD];

@@ -98,7 +98,7 @@ constexpr std::size_t kL2Bytes = std::size_t{1} << 20;
 
 // From so many bytes of weights on threads read them once, each those of its own output channels, rather than
 // once for every cut of the pixels (two threads of Zen 3, direct's 16 to 64 MB 1.13 in the mean, worst 0.90,
-// of 9 MB 0.98; Winograd's 10 to 67 MB 1.1 to 2.4, of 8 MB 0.93).
+// of 9 MB 0.98; Winograd's 10 to 67 MB 1.1 to 2.4, of 8 MB 0.93; docs/decisions/0034-large-weights.md).
 constexpr std::size_t kWeightsReadOnce = std::size_t{10} << 20;
 
 // From so many bytes on whoever reads the output will not find it in L2; from four times as many on where
