@@ -74,8 +74,8 @@ bool even_out(const ConvPlan& plan, const TileGrid& grid, Set&& set) {
 
 // Enough chunks for every thread: fewer tiles first, as long as a sweep fills the microkernel, then fewer
 // output channels (which share transformed inputs only within a thread); of large weights channels first,
-// where every thread transforms all inputs anyway. Where that leaves threads idle at
-// the end: less depth, then narrower sweeps.
+// where every thread transforms all inputs anyway. Where that leaves threads idle at the end: less depth,
+// then narrower sweeps.
 template <class T>
 void cut_for_threads(ConvPlan* plan, const TileGrid& grid) {
   if (plan->request.threads == 1) return;

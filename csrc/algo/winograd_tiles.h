@@ -68,6 +68,7 @@ struct WinogradBlock {
   Index inputs;  // number of (group, depths, tiles): blocks that share it read the same panels
 };
 WinogradBlock decode_block(const ConvPlan& plan, const TileGrid& grid, Index number);
+// Whether threads keep to output channels of their own, whose weights no other thread reads.
 bool weights_at_home(const ConvPlan& plan, const TileGrid& grid);
 Index block_count(const ConvPlan& plan, const TileGrid& grid);
 

@@ -352,10 +352,10 @@ __attribute__((noinline)) void PlainTile(const TileArgs<T>& args, const T* act, 
   const Index* offset = args.run_offset;
   for (Index runs = args.runs; runs > 0; runs = Opaque(runs - 1), ++offset)
     if constexpr (kOc)
-      weights = OcVectorRun<T, kM, kN>(act + *offset, row_bytes, args.run_length, weights, sum);
+      weights = OcVectorRun<T, kM, kN>(act + *offset, row_bytes, args.last_run_length, weights, sum);
     else
-      weights = PixelVectorTerms<T, kM, kN, false, false>(act + *offset, args.act_stride, args.run_length,
-                                                          kN * kLanes<T>, weights, sum);
+      weights = PixelVectorTerms<T, kM, kN, false, false>(act + *offset, args.act_stride,
+                                                          args.last_run_length, args.n_valid, weights, sum);
 #pragma GCC unroll 14
   for (int m = 0; m < kM; ++m) {
 #pragma GCC unroll 12
