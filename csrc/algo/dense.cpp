@@ -50,12 +50,11 @@ Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number) {
   return c;
 }
 
-// Channels from which on two threads hardly ever write to the same line.
-constexpr Index kOwnChannels = 64;
-
 void cut_for_threads(ConvPlan* plan, Index tile_oc, Index tile_cols) {
   const ConvProblem& p = plan->request.problem;
   Blocking& b = plan->blocking;
+  // Channels from which on two threads hardly ever write to the same line.
+  constexpr Index kOwnChannels = 64;
   const Index threads = plan->request.threads, wanted = 8 * threads;
   if (threads == 1) return;
   const auto cut_channels = [&](Index least) {

@@ -9,7 +9,8 @@
 namespace pyconv {
 
 // Output elements are cut into chunks: (image, groups, output depth, band of rows, band of columns, output
-// channels), channels fastest, so that one thread meets the same band several times in a row.
+// channels), channels fastest, so that one thread meets the same band several times in a row. With
+// Blocking::across_images rows are counted through all images, and the image is 0.
 struct ChunkGrid {
   Index row_bands, col_bands, oc_chunks;
   Index bands_per_depth() const { return row_bands * col_bands; }

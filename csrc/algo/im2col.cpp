@@ -105,9 +105,9 @@ class Im2colRun {
 
 // Whether the rows of the output, and of a residual beside it, are one line of pixels.
 bool rows_follow(const Request& r) { return r.out.spatial[kH] == r.out.spatial[kW] * r.problem.out[kW]; }
-// Whether those of the next image go on.
+// Whether there are more images, whose rows go on.
 bool images_follow(const Request& r) {
-  return r.problem.groups == 1 && r.problem.out[kD] == 1 && rows_follow(r) &&
+  return r.problem.batch > 1 && r.problem.groups == 1 && r.problem.out[kD] == 1 && rows_follow(r) &&
          r.out.batch == r.out.spatial[kH] * r.problem.out[kH];
 }
 
@@ -120,7 +120,7 @@ Index panel_rows(const ConvPlan& plan, Index most) {
   const ConvProblem& p = plan.request.problem;
   if (!rows_follow(plan.request)) return 1;
   if (!plan.blocking.across_images) return EvenSplit(p.out[kH], most).size(0);
-  const Index rows = max_of(1, p.batch) * p.out[kH], threads = plan.request.threads;
+  const Index rows = p.batch * p.out[kH], threads = plan.request.threads;
   return EvenSplit(rows, threads == 1 ? most : min_of(most, ceil_div(rows, kChunksPerThread * threads)))
       .size(0);
 }
