@@ -73,7 +73,6 @@ enum class PackedForm : unsigned char {
 struct Blocking {
   TileKind kind = TileKind::kOcVector;
   bool in_place = false;       // read the input where it is, no padded copy
-  bool gathers = false;        // direct: panels of pixels, as im2col's
   bool across_images = false;  // im2col: bands of rows go on from image to image
   // Without packed weights (a plain function's call): each thread packs the tile it is about to use, because
   // every tile is used in one chunk only. Otherwise all weights are packed before the call.
@@ -98,9 +97,13 @@ inline bool claimed_evenly(Index chunks, Index threads) {
 struct ConvAlgorithm;
 
 struct ConvPlan {
-  ConvPlan(const ConvAlgorithm& chosen, const Request& asked) : algorithm(&chosen), request(asked) {}
+  ConvPlan(const ConvAlgorithm& chosen, const Request& asked)
+      : algorithm(&chosen), executor(&chosen), request(asked) {}
 
   const ConvAlgorithm* algorithm;
+  // Whose plan this is, and who packs and executes it: of several algorithms that make the same sums in the
+  // same order, whatever is fastest for the layouts, the threads and the instruction set.
+  const ConvAlgorithm* executor;
   Request request;
   Blocking blocking;
   PackedForm form = PackedForm::kNone;
@@ -131,5 +134,12 @@ struct ConvAlgorithm {
   void (*execute)(const ConvPlan&, const ConvOperands&);
   Precision admits = Precision::kHighest;  // the strictest precision at which `auto` may choose it
 };
+
+// The plan of `chosen`, executed by another algorithm (ConvPlan::executor).
+inline ConvPlan plan_by(const ConvAlgorithm& executor, const ConvAlgorithm& chosen, const Request& request) {
+  ConvPlan plan = executor.plan(request);
+  plan.algorithm = &chosen;
+  return plan;
+}
 
 }  // namespace pyconv

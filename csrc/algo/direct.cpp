@@ -308,7 +308,6 @@ double cost(const ConvProblem& image) { return dense_cost_us(image); }
 ErrorBound bound(const ConvProblem& p) { return {true, direct_error_factor(p), true}; }
 
 void execute(const ConvPlan& plan, const ConvOperands& operands) {
-  if (plan.blocking.gathers) return kIm2col.execute(plan, operands);
   dispatch_dtype(plan.request.problem,
                  [&](auto zero) { DirectRun<decltype(zero)>(plan, operands).execute(); });
 }

@@ -228,12 +228,7 @@ ConvPlan plan_for(const Request& request) {
   const ConvProblem& p = plan.request.problem;
   const DenseKernels<T>& kernels = dense_kernels<T>(*request.table);
   const auto group_weights = static_cast<std::size_t>(p.in_ch_per_group() * p.taps() * p.out_ch_per_group());
-  if (gathers(plan.request, kernels, group_weights * sizeof(T))) {
-    plan = kIm2col.plan(request);
-    plan.algorithm = &kDirect;
-    plan.blocking.gathers = true;
-    return plan;
-  }
+  if (gathers(plan.request, kernels, group_weights * sizeof(T))) return plan_by(kIm2col, kDirect, request);
   Blocking& b = plan.blocking;
   b.kind = choose_kind(plan.request, kernels);
   b.in_place = reads_in_place(plan.request, b.kind, kernels.oc_vector.max_rows);

@@ -165,7 +165,7 @@ class Kn2rowRun {
     operands.input = input;
     operands.packed = static_cast<const char*>(operands_.packed) + plane * plane_bytes(pointwise_);
     operands.out = maps;
-    kDirect.execute(pointwise_, operands);
+    pointwise_.executor->execute(pointwise_, operands);
   }
 
   // The products of input row `h` to the outputs that read it.
@@ -281,7 +281,7 @@ void pack_planes(const ConvPlan& plan, const T* weight, char* packed) {
         for (Index kw = 0; kw < p.kernel[kW]; ++kw)
           for (Index c = 0; c < channels; ++c)
             *to++ = plane[kh * s.kernel[kH] + kw * s.kernel[kW] + c * s.in_ch];
-      pointwise.algorithm->pack(pointwise, taps.data(), packed);
+      pointwise.executor->pack(pointwise, taps.data(), packed);
     }
 }
 

@@ -10,7 +10,7 @@ const void* PackedWeights::get(const ConvPlan& plan, const void* weight) {
   const auto found = forms_.find(key);
   if (found != forms_.end()) return found->second.data();
   AlignedBuffer buffer(plan.packed_bytes);
-  plan.algorithm->pack(plan, weight, buffer.data());
+  plan.executor->pack(plan, weight, buffer.data());
   return forms_.emplace(key, std::move(buffer)).first->second.data();
 }
 
@@ -42,12 +42,12 @@ namespace {
 constexpr std::size_t kSlabBytes = std::size_t{4} << 20;
 
 void pack_and_run(const ConvPlan& plan, const ConvOperands& operands) {
-  if (plan.packed_bytes == 0 || plan.blocking.packs_tiles) return plan.algorithm->execute(plan, operands);
+  if (plan.packed_bytes == 0 || plan.blocking.packs_tiles) return plan.executor->execute(plan, operands);
   ConvOperands with_packed = operands;
   const ScratchBlock packed(plan.packed_bytes);
-  plan.algorithm->pack(plan, operands.weight, packed.data());
+  plan.executor->pack(plan, operands.weight, packed.data());
   with_packed.packed = packed.data();
-  plan.algorithm->execute(plan, with_packed);
+  plan.executor->execute(plan, with_packed);
 }
 
 const void* advance(const void* data, Index elements, std::size_t element) {
@@ -100,7 +100,7 @@ void run_conv(const ConvPlan& plan, const ConvOperands& operands, PackedWeights*
   if (cache != nullptr && plan.packed_bytes > 0) {
     ConvOperands with_packed = operands;
     with_packed.packed = cache->get(plan, operands.weight);
-    return plan.algorithm->execute(plan, with_packed);
+    return plan.executor->execute(plan, with_packed);
   }
   const bool slabs = plan.packed_bytes > 2 * (plan.request.problem.groups > 1 ? kGroupSlabBytes : kSlabBytes);
   (slabs && !plan.blocking.packs_tiles ? run_slabs : pack_and_run)(plan, operands);
