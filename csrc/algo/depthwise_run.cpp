@@ -80,14 +80,14 @@ class DepthwiseRun {
                 T* dst) const {
     const Index cols = window_.cols - (plan_.blocking.cols - t.pixels) * p_.stride[kW];
     if (multiplier_ == 1)
-      return read_row(image, gather_, row, t.channels, first_w, 1, cols, RowOrder::kChannelsInner, dst,
-                      window_.pixel);
+      return read_row(image, gather_, row, t.channels, first_w, 1, cols,
+                      {RowOrder::kChannelsInner, dst, window_.pixel});
     // Each input channel goes to `multiplier` neighbouring lanes.
     for (Index lane = 0; lane < t.channels; ++lane) {
       const Index skip = (t.channel0 + lane) / multiplier_ - t.channel0 / multiplier_;
       const T* channel = row == nullptr ? nullptr : row + skip * plan_.request.in.channel;
-      read_row(image, gather_, channel, 1, first_w, 1, cols, RowOrder::kChannelsInner, dst + lane,
-               window_.pixel);
+      read_row(image, gather_, channel, 1, first_w, 1, cols,
+               {RowOrder::kChannelsInner, dst + lane, window_.pixel});
     }
   }
 

@@ -16,9 +16,9 @@ namespace {
 // holds its columns by phase, 0, s, 2s, ..., then 1, s + 1, ..., so that neighbouring outputs read
 // neighbouring elements.
 struct BandLayout {
-  Index pixel, channel, row,
-      plane;       // elements between neighbouring input columns (of one phase), channels ...
-  Index output;    // elements between the inputs of neighbouring outputs of a row
+  // Elements between neighbouring input columns (of one phase), channels, rows, planes, groups,
+  Index pixel, channel, row, plane, group;
+  Index output;    // and the inputs of neighbouring outputs of a row
   Index cols;      // packed input columns of a full band
   Index row_step;  // input rows between two packed rows
   Index phases, phase_cols;
@@ -38,6 +38,7 @@ BandLayout band_layout(const ConvPlan& plan) {
             in.channel,
             in.spatial[kH],
             in.spatial[kD],
+            in.channel * p.in_ch_per_group(),
             in.spatial[kW] * p.stride[kW],
             0,
             1,
@@ -46,10 +47,11 @@ BandLayout band_layout(const ConvPlan& plan) {
   }
   const Index cols = band_cols(p, b.cols), row_step = band_row_step(p, b);
   const Index rows = band_rows(p, b.rows, row_step);
-  if (channels_inner(b.kind))
-    return {b.pitch, 1, cols * b.pitch, rows * cols * b.pitch, b.pitch * p.stride[kW], cols, row_step, 1, 0};
-  const Index row = p.in_ch_per_group() * b.pitch;
-  return {1, b.pitch, row, rows * row, 1, cols, row_step, p.stride[kW], ceil_div(cols, p.stride[kW])};
+  const bool pixels_outer = channels_inner(b.kind);
+  const Index row = b.pitch * (pixels_outer ? cols : p.in_ch_per_group());
+  const Index plane = rows * row, group = p.kernel[kD] * plane;
+  if (pixels_outer) return {b.pitch, 1, row, plane, group, b.pitch * p.stride[kW], cols, row_step, 1, 0};
+  return {1, b.pitch, row, plane, group, 1, cols, row_step, p.stride[kW], ceil_div(cols, p.stride[kW])};
 }
 
 // The runs of one chain, [k_d][k_h][columns]: how many k each has, and where it starts. A row of taps is one
@@ -162,8 +164,9 @@ void pack_band(const ConvPlan& plan, const BandLayout& layout, const DenseKernel
     for (Index r = 0; r < rows; ++r)
       for (Index phase = 0; phase < min_of(layout.phases, cols); ++phase)
         read_row(image, kernels, image.row(d, first_h + r * layout.row_step), channels, first_w + phase,
-                 layout.phases, ceil_div(cols - phase, layout.phases), order,
-                 band + kd * layout.plane + r * layout.row + phase * layout.phase_cols, plan.blocking.pitch);
+                 layout.phases, ceil_div(cols - phase, layout.phases),
+                 {order, band + kd * layout.plane + r * layout.row + phase * layout.phase_cols,
+                  plan.blocking.pitch, chunk.groups, layout.group});
   }
 }
 
@@ -188,7 +191,7 @@ class DirectRun {
       TileSweep<T> sweep(plan_, operands_, kernels_, plan_.blocking.streams ? stream : nullptr);
       TileRuns runs(plan_.request.problem, runs_);
       prepare(&sweep.args);
-      sweep.group_step = plan_.request.problem.in_ch_per_group() * layout_.channel;
+      sweep.group_step = layout_.group;
       Index packed_band = -1;
       for (Index number; source.next(&number);) {
         const Chunk chunk = decode_chunk(plan_, grid_, number);
@@ -249,9 +252,10 @@ class DirectRun {
   // Columns [c, c + cols) of row r of the chunk, as even tiles.
   void run_stretch(TileSweep<T>& sweep, TileRuns& runs, const Chunk& chunk, const T* act, Index r, Index c,
                    Index cols, Index oc0, Index oc) const {
+    const ConvProblem& p = plan_.request.problem;
     const bool oc_vector = plan_.blocking.kind == TileKind::kOcVector;
     const Index unit = oc_vector ? kPixelUnit : kernels_.lanes;
-    const Index most = oc_vector ? kernels_.oc_vector.max_rows / kPixelUnit
+    const Index most = oc_vector ? kernels_.tallest(p.out_ch_per_group()) / kPixelUnit
                                  : kernels_.tiles(plan_.blocking.kind).widest(min_of(oc, sweep.tile_oc));
     const Index next_row = plan_.request.problem.stride[kH] * layout_.row, end = c + cols;
     const EvenSplit split(ceil_div(cols, unit), most);

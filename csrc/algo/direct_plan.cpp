@@ -30,8 +30,9 @@ Index band_cols(const ConvProblem& p, Index out_cols) {
 double band_bytes(const ConvProblem& p, const Blocking& b) {
   const double pitch = static_cast<double>(packed_pitch(p, b.kind, b.cols));
   const Index lines = channels_inner(b.kind) ? band_cols(p, b.cols) : p.in_ch_per_group();
-  return static_cast<double>(p.kernel[kD]) * static_cast<double>(band_rows(p, b.rows, band_row_step(p, b))) *
-         static_cast<double>(lines) * pitch * static_cast<double>(element_bytes(p));
+  return static_cast<double>(b.groups_per_chunk * p.kernel[kD]) *
+         static_cast<double>(band_rows(p, b.rows, band_row_step(p, b))) * static_cast<double>(lines) * pitch *
+         static_cast<double>(element_bytes(p));
 }
 
 Index tile_elements(const ConvPlan& plan) {
@@ -171,6 +172,23 @@ bool writes_long_rows(const ConvProblem& p) {
   return p.in_ch_per_group() * p.taps() <= kShortSum && bytes > static_cast<Index>(kL2Bytes);
 }
 
+// All groups of a pixel together make whole lines, read (3x3 in groups of 8 to 32 channels, sixteen layers,
+// Zen 3: 1.15, worst 0.99) and written (1x1 60 > 216 in 3 groups, 28x28 batch 8, 1480 -> 980 us).
+bool takes_all_groups(const ConvPlan& plan, Index tile_cols) {
+  const Request& r = plan.request;
+  if (plan.blocking.kind != TileKind::kOcVector || plan.packed_bytes > kL2Bytes / 2) return false;
+  if (plan.blocking.in_place) return outgrows_caches(r.problem);
+  // A band's first and last rows are copied twice: threads that take few rows each are better off with groups
+  // of their own (two of Zen 3: 28 rows 1.47, 14 rows 0.85).
+  constexpr Index kRowsPerThread = 12;
+  const ConvProblem& p = r.problem;
+  if (r.threads > 1 && p.batch * p.out[kD] * p.out[kH] < kRowsPerThread * r.threads) return false;
+  Blocking tile = plan.blocking;
+  tile.cols = min_of(p.out[kW], tile_cols);
+  tile.groups_per_chunk = p.groups;
+  return r.in.channel == 1 && r.out.channel == 1 && band_bytes(p, tile) <= static_cast<double>(kL2Bytes) / 2;
+}
+
 // The share of the products that is left when rows of taps in zero padding are skipped.
 double rows_inside(ConvProblem p) {
   p.pad_begin[kW] = p.pad_end[kW] = 0;
@@ -231,17 +249,15 @@ ConvPlan plan_for(const Request& request) {
   if (gathers(plan.request, kernels, group_weights * sizeof(T))) return plan_by(kIm2col, kDirect, request);
   Blocking& b = plan.blocking;
   b.kind = choose_kind(plan.request, kernels);
-  b.in_place = reads_in_place(plan.request, b.kind, kernels.oc_vector.max_rows);
+  b.in_place = reads_in_place(plan.request, b.kind, kernels.tallest(p.out_ch_per_group()));
   const bool oc_vector = b.kind == TileKind::kOcVector;
   const Index tile_oc = packed_tile_width(p, *request.table, b.kind);
   const TileSet<T>& tiles = kernels.tiles(b.kind);
   const Index vectors = b.in_place ? tiles.widest(min_of(tile_oc, p.out_ch_per_group())) : tiles.max_vectors;
-  const Index tile_cols = oc_vector ? tiles.max_rows : kernels.lanes * vectors;
+  const Index tile_cols = oc_vector ? kernels.tallest(p.out_ch_per_group()) : kernels.lanes * vectors;
   plan.form = oc_vector ? PackedForm::kOcVector : PackedForm::kPixelVector;
   plan.packed_bytes = packed_weight_bytes(p, *request.table, b.kind);
-  // All groups of a pixel together make whole lines: 1x1 60 > 216 in 3 groups, 28x28 batch 8, 1480 -> 980 us.
-  if (b.in_place && oc_vector && plan.packed_bytes <= kL2Bytes / 2 && outgrows_caches(p))
-    b.groups_per_chunk = p.groups;
+  if (takes_all_groups(plan, tile_cols)) b.groups_per_chunk = p.groups;
   choose_band(p, tile_cols, group_weights * sizeof(T), &b);
   b.oc_per_chunk = p.out_ch_per_group();
   cut_for_threads(&plan, tile_oc, tile_cols);

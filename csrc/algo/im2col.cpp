@@ -64,7 +64,7 @@ class Im2colRun {
         for (Index kw = 0; kw < p.kernel[kW]; ++kw) {
           read_row(image, kernels_, row, channels,
                    chunk.col0 * p.stride[kW] - p.pad_begin[kW] + kw * p.dilation[kW], p.stride[kW],
-                   chunk.cols, RowOrder::kChannelsInner, panel, plan_.blocking.pitch);
+                   chunk.cols, {RowOrder::kChannelsInner, panel, plan_.blocking.pitch});
           panel += channels;
         }
       }

@@ -9,21 +9,31 @@ template <class T>
 struct RowWriter {
   const DenseKernels<T>& kernels;
   Index channels, pixel_stride, channel_stride;
-  RowOrder order;
-  T* dst;
-  Index pitch;
+  RowCopy<T> to;
+
+  bool channels_inner() const { return to.order == RowOrder::kChannelsInner; }
+  T* place(Index pixel) const { return to.dst + (channels_inner() ? pixel * to.pitch : pixel); }
 
   void copy(const T* src, Index pixel, Index count) const {
-    if (order == RowOrder::kChannelsInner)
-      kernels.gather2d(dst + pixel * pitch, pitch, src, pixel_stride, channel_stride, count, channels);
+    if (to.groups > 1) return copy_groups(src, pixel, count);
+    if (channels_inner())
+      kernels.gather2d(place(pixel), to.pitch, src, pixel_stride, channel_stride, count, channels);
     else
-      kernels.gather2d(dst + pixel, pitch, src, channel_stride, pixel_stride, channels, count);
+      kernels.gather2d(place(pixel), to.pitch, src, channel_stride, pixel_stride, channels, count);
+  }
+  // Pixel by pixel, in the order of memory: a group's part of every pixel is no stream that a prefetcher
+  // follows (3x3 in groups of 8 channels, seven layers, Zen 3: 1.2).
+  void copy_groups(const T* src, Index pixel, Index count) const {
+    for (Index i = 0; i < count; ++i, src += pixel_stride)
+      kernels.gather2d(place(pixel + i), to.group_pitch, src, channels * channel_stride, channel_stride,
+                       to.groups, channels);
   }
   void fill(T value, Index pixel, Index count) const {
-    const bool channels_inner = order == RowOrder::kChannelsInner;
-    const Index lines = channels_inner ? count : channels, length = channels_inner ? channels : count;
-    T* line = channels_inner ? dst + pixel * pitch : dst + pixel;
-    for (Index i = 0; i < lines; ++i, line += pitch) std::fill_n(line, length, value);
+    const Index lines = channels_inner() ? count : channels, length = channels_inner() ? channels : count;
+    for (Index group = 0; group < to.groups; ++group) {
+      T* line = place(pixel) + group * to.group_pitch;
+      for (Index i = 0; i < lines; ++i, line += to.pitch) std::fill_n(line, length, value);
+    }
   }
 };
 
@@ -50,10 +60,10 @@ void fill_borders(T* dst, Index pitch, T pad, const PlaneBlock& block, const Ins
 
 template <class T>
 void read_row(const InputImage<T>& image, const DenseKernels<T>& kernels, const T* row, Index channels,
-              Index first, Index step, Index count, RowOrder order, T* dst, Index pitch) {
+              Index first, Index step, Index count, const RowCopy<T>& copy) {
   const ConvProblem& p = *image.problem;
   const Index width = p.in[kW], w_stride = image.strides.spatial[kW];
-  const RowWriter<T> writer{kernels, channels, step * w_stride, image.strides.channel, order, dst, pitch};
+  const RowWriter<T> writer{kernels, channels, step * w_stride, image.strides.channel, copy};
   const T pad = static_cast<T>(p.pad_value);
   if (row == nullptr) return writer.fill(pad, 0, count);
   // Pixels [inside, after) lie in the row; the ends are handled one by one, or filled when they are constant.
@@ -76,7 +86,7 @@ void read_plane(const InputImage<T>& image, const DenseKernels<T>& kernels, cons
   if (p.pad_mode != PadMode::kConstant) {
     for (Index r = 0; r < block.rows; ++r, dst += pitch)
       read_row(image, kernels, image.row(block.d, block.first_h + r * block.h_step), 1, block.first_w,
-               block.w_step, block.cols, RowOrder::kPixelsInner, dst, pitch);
+               block.w_step, block.cols, RowCopy<T>{RowOrder::kPixelsInner, dst, pitch});
     return;
   }
   const bool has_plane = block.d >= 0 && block.d < p.in[kD];
@@ -96,8 +106,8 @@ template void read_plane<float>(const InputImage<float>&, const DenseKernels<flo
 template void read_plane<double>(const InputImage<double>&, const DenseKernels<double>&, const PlaneBlock&,
                                  double*, Index, bool);
 template void read_row<float>(const InputImage<float>&, const DenseKernels<float>&, const float*, Index,
-                              Index, Index, Index, RowOrder, float*, Index);
+                              Index, Index, Index, const RowCopy<float>&);
 template void read_row<double>(const InputImage<double>&, const DenseKernels<double>&, const double*, Index,
-                               Index, Index, Index, RowOrder, double*, Index);
+                               Index, Index, Index, const RowCopy<double>&);
 
 }  // namespace pyconv

@@ -26,12 +26,21 @@ struct InputImage {
 // Which index of the destination is contiguous.
 enum class RowOrder : unsigned char { kChannelsInner, kPixelsInner };
 
-// Copies `channels` channels of the pixels first, first + step, ... (`count` of them) of a row into dst:
-//   kChannelsInner: dst[pixel * pitch + channel]; kPixelsInner: dst[channel * pitch + pixel].
-// Pixels outside the row are what the padding mode says; a null row is all padding.
+// Where a row is copied to, kChannelsInner: dst[pixel * pitch + channel]; kPixelsInner: dst[channel * pitch +
+// pixel]. Of several groups, kChannelsInner only, the channels of each lie group_pitch apart.
+template <class T>
+struct RowCopy {
+  RowOrder order;
+  T* dst;
+  Index pitch;
+  Index groups = 1, group_pitch = 0;
+};
+
+// Copies `channels` channels (of each group) of the pixels first, first + step, ... (`count` of them) of a
+// row. Pixels outside the row are what the padding mode says; a null row is all padding.
 template <class T>
 void read_row(const InputImage<T>& image, const DenseKernels<T>& kernels, const T* row, Index channels,
-              Index first, Index step, Index count, RowOrder order, T* dst, Index pitch);
+              Index first, Index step, Index count, const RowCopy<T>& copy);
 
 // `rows` x `cols` positions of one channel's padded grid at depth d, h_step and w_step apart.
 struct PlaneBlock {

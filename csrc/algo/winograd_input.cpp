@@ -15,8 +15,8 @@ void TileReader<T>::gather(const TileRun& run, Index d, Index group, Index first
     const Index h = row_position(run, i);
     const Index read = beyond(kH, h) ? 0 : existing;
     if (read > 0)
-      read_row(from, kernels, from.row(d, h), channels, first, step, read, RowOrder::kChannelsInner, dst,
-               pitch);
+      read_row(from, kernels, from.row(d, h), channels, first, step, read,
+               {RowOrder::kChannelsInner, dst, pitch});
     for (Index c = read; c < cols; ++c) std::fill_n(dst + c * pitch, channels, T(0));
   }
 }

@@ -383,7 +383,7 @@ PYCONV_INLINE void RunTiles(const TileArgs<T>& args) {
   if (args.finish) PrefetchOutput<T, kM, kN>(args, 0);
   const T* act = args.act;
   Index out = 0;
-  constexpr bool kHasPlain = kM >= 4 && kN >= 2 && !kTail;
+  constexpr bool kHasPlain = kM * kN >= 8 && kM >= 4 && !kTail;
   const bool plain = kHasPlain && IsPlain<T, kN>(args);
   for (Index left = args.tiles; left > 0; --left, act += act_step, out += out_step) {
     if (left > 1) PrefetchOutput<T, kM, kN>(args, out + out_step);
@@ -430,6 +430,8 @@ template <class T>
 struct TileSizes {
   static constexpr int kOcRows = kRegisters == 32 ? (kVectorBytes == 64 ? 14 : 6) : 6;
   static constexpr int kOcVectors = kRegisters == 32 && kVectorBytes == 16 ? 4 : 2;
+  // One vector of channels: six rows are too few sums for two FMAs a cycle of four cycles each.
+  static constexpr int kOneVectorRows = kRegisters == 32 ? 14 : 12;
   static constexpr int kPixelRows = kRegisters == 32 ? 8 : 4;
   // Few output channels: wide tiles read long pieces of each row of memory, which is all there is to do.
   static constexpr int kWideRows = 2;
@@ -460,8 +462,9 @@ constexpr void FillRow(TileSet<T>& set) {
 }
 template <class T, TileKind kKind, int kM, int kRows, int kColumns>
 constexpr void FillRows(TileSet<T>& set) {
-  FillRow<T, kKind, kM, 1, kColumns>(set);
-  if constexpr (kM < kRows) FillRows<T, kKind, kM + 1, kRows, kColumns>(set);
+  constexpr int kTallest = kKind == TileKind::kOcVector ? TileSizes<T>::kOneVectorRows : kRows;
+  FillRow<T, kKind, kM, 1, kM <= kRows ? kColumns : 1>(set);
+  if constexpr (kM < kTallest) FillRows<T, kKind, kM + 1, kRows, kColumns>(set);
 }
 template <class T, TileKind kKind, int kRows, int kColumns>
 constexpr TileSet<T> MakeTileSet() {

@@ -61,8 +61,8 @@ struct TapGrid {
 // the rows, and the plane's rows of taps, kernel[kD] of them d_tap apart, are added in order. Rows that count
 // are [first_row, end_row); of the columns the first does not if first_column is 1, nor the last if
 // end_column excludes it. In a group of several channels (2, 4 or 8, in as many as out) a tap has the
-// products with channels j of the input in order, whose weights are weights_j apart; vectors begin at a
-// multiple of `group`, or of the lanes where these are fewer.
+// products with channels j of the input in order, whose weights are weights_j apart; vectors, wider than
+// a group, begin at a multiple of it.
 template <class T>
 struct ChannelVectorArgs : TileOutput<T>, TapGrid {
   Index pixels, blocks;

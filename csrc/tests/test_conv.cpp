@@ -40,7 +40,10 @@ const char* const kProblems[] = {
     "n5c7h1w1_k18r1s1_f32_bias_residual",
     "n2c7h6w19_k18r3s3p1_f64_bias_residual",
     "n1c33h4w40_k3r1s1_f64",
-    "n1c72h5w9_k250r3s3u2_f32_bias_residual",  // direct gathers, with tiles of few rows
+    "n1c72h5w9_k250r3s3u2_f32_bias_residual",     // direct gathers, with tiles of few rows
+    "n1c32h27w15_k24r3s3p1g4_f32_bias_residual",  // direct takes all groups of a row
+    "n2c18h30w9_k27r3s2p2x1u2l1x2g9_f32_reflect",
+    "n1c16d3h13w6_k16t2r3s3p1g2_f32_bias",
     "n0c3h4w5_k2r3s3_f32",
     "n1c0h4w5_k2r3s3_f32_bias",
     "n1c3h4w5_k0r3s3_f32",
@@ -256,13 +259,21 @@ TEST_CASE("naive takes every problem; a forced algorithm that cannot says why") 
   CHECK_THROWS_AS((void)select_conv(ConvProblem::parse(kProblems[0]), Precision::kHigh, "fft"), ValueError);
 }
 
+namespace {
+
+ConvPlan plan_of(const ConvAlgorithm& algorithm, const char* text, Layout layout, const KernelTable& table) {
+  const ConvProblem p = ConvProblem::parse(text);
+  const Index taps = p.taps();
+  const WeightStrides weight{p.in_ch_per_group() * taps, taps, Spatial{{taps, p.kernel[kW], 1}}};
+  const Placement in = place(layout, p.batch, p.in_ch, p.in), out = place(layout, p.batch, p.out_ch, p.out);
+  return algorithm.plan({p, in.strides, out.strides, weight, 1, &table});
+}
+
+}  // namespace
+
 TEST_CASE("direct gathers where tiles of few rows stay empty and weights do not fit L2") {
   const auto gathers = [](const char* text, Layout layout, const KernelTable& table) {
-    const ConvProblem p = ConvProblem::parse(text);
-    const Index taps = p.taps();
-    const WeightStrides weight{p.in_ch_per_group() * taps, taps, Spatial{{taps, p.kernel[kW], 1}}};
-    const Placement in = place(layout, p.batch, p.in_ch, p.in), out = place(layout, p.batch, p.out_ch, p.out);
-    return kDirect.plan({p, in.strides, out.strides, weight, 1, &table}).executor == &kIm2col;
+    return plan_of(kDirect, text, layout, table).executor == &kIm2col;
   };
   for (const KernelTable* table : runnable_tables()) {
     const bool few_rows = table->dense_f32.oc_vector.max_rows <= 6;
@@ -272,6 +283,19 @@ TEST_CASE("direct gathers where tiles of few rows stay empty and weights do not 
     CHECK(!gathers("n1c72h5w9_k150r3s3u2_f32", Layout::kChannelsLast, *table));   // weights fit
     CHECK(!gathers("n1c72h5w25_k250r3s3u2_f32", Layout::kChannelsLast, *table));  // rows of 12 fill tiles
     CHECK(!gathers("n1c600h5w9_k250r1s1_f32", Layout::kChannelsLast, *table));    // nothing to gather
+  }
+}
+
+TEST_CASE("direct executes grouped where vectors span no groups, or hold pixels") {
+  const auto executor = [](const char* text, Layout layout, const KernelTable& table) {
+    return plan_of(kGrouped, text, layout, table).executor;
+  };
+  for (const KernelTable* table : runnable_tables()) {
+    const bool spans = table->dense_f32.lanes > 4;
+    CHECK((executor("n1c16h9w32_k16r3s3p1g4_f32", Layout::kChannelsLast, *table) == &kGrouped) == spans);
+    CHECK(executor("n1c16h9w32_k16r3s3p1g4_f32", Layout::kChannelsFirst, *table) == &kDirect);
+    CHECK((executor("n1c16h9w7_k16r3s3p1g4_f32", Layout::kChannelsFirst, *table) == &kGrouped) == spans);
+    CHECK(executor("n1c16h9w7_k16r3s3p1g2_f64", Layout::kChannelsLast, *table) == &kDirect);
   }
 }
 

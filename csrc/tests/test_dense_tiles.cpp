@@ -255,6 +255,11 @@ void check_tiles(const KernelTable& table) {
       }
     }
   }
+  const TileSet<T>& set = dense.oc_vector;
+  CHECK(dense.tallest(dense.lanes + 1) == set.max_rows);
+  for (Index rows = set.max_rows + 1; rows <= dense.tallest(1); ++rows)
+    check_tile<T>(
+        {TileKind::kOcVector, static_cast<int>(rows), 1, dense.lanes, set.tile[rows][1], table.fused});
 }
 
 }  // namespace
