@@ -55,10 +55,7 @@ DepthwiseWindow pixel_window(const ConvProblem& p, Index depths, Index lines, In
   return w;
 }
 
-Index lanes_of(const ConvPlan& plan) {
-  return plan.request.problem.dtype == DType::kFloat32 ? depthwise_lanes<float>(plan)
-                                                       : depthwise_lanes<double>(plan);
-}
+Index lanes_of(const ConvPlan& plan) { return vector_lanes(plan.request.problem, *plan.request.table); }
 
 }  // namespace
 

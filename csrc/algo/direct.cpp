@@ -257,7 +257,7 @@ class DirectRun {
     const Index unit = oc_vector ? kPixelUnit : kernels_.lanes;
     const Index most = oc_vector ? kernels_.tallest(p.out_ch_per_group()) / kPixelUnit
                                  : kernels_.tiles(plan_.blocking.kind).widest(min_of(oc, sweep.tile_oc));
-    const Index next_row = plan_.request.problem.stride[kH] * layout_.row, end = c + cols;
+    const Index next_row = p.stride[kH] * layout_.row, end = c + cols;
     const EvenSplit split(ceil_div(cols, unit), most);
     for (Index i = 0, tiles; i < split.pieces; i += tiles) {
       const T* tile = act + r * next_row + c * layout_.output;
@@ -273,7 +273,7 @@ class DirectRun {
       if (asks_ahead_ && oc0 == chunk.oc0 && (!row_ends || r + 1 < chunk.rows))
         sweep.ahead = {row_ends ? act + (r + 1) * next_row : tile + made * layout_.output,
                        min_of(tiles * split.size(0) * unit, chunk.cols), layout_.output,
-                       chunk.groups * plan_.request.problem.in_ch_per_group()};
+                       chunk.groups * p.in_ch_per_group()};
       sweep.run(tile, chunk, chunk.row0 + r, chunk.col0 + c, pixels, oc0, oc, tiles);
       c += made;
     }

@@ -175,14 +175,15 @@ bool writes_long_rows(const ConvProblem& p) {
   return p.in_ch_per_group() * p.taps() <= kShortSum && bytes > static_cast<Index>(kL2Bytes);
 }
 
-// All groups of a pixel together make whole lines, read (3x3 in groups of 8 to 32 channels, sixteen layers,
-// Zen 3: 1.15, worst 0.99) and written (1x1 60 > 216 in 3 groups, 28x28 batch 8, 1480 -> 980 us).
+// All groups of a pixel together make whole lines, read (3x3 and 5x5, Zen 3: seven layers in groups of 8
+// channels 1.19, worst 0.98; thirteen of 4 to 112 1.14, worst 0.85) and written (1x1 60 > 216 in 3 groups,
+// 28x28 batch 8, 1480 -> 980 us).
 bool takes_all_groups(const ConvPlan& plan, Index tile_cols) {
   const Request& r = plan.request;
   if (plan.blocking.kind != TileKind::kOcVector || plan.packed_bytes > kL2Bytes / 2) return false;
   if (plan.blocking.in_place) return outgrows_caches(r.problem);
   // A band's first and last rows are copied twice: threads that take few rows each are better off with groups
-  // of their own (two of Zen 3: 28 rows 1.47, 14 rows 0.85).
+  // of their own (two of Zen 3, 32 groups of 16: 14 rows 0.85, 7 rows 0.88).
   constexpr Index kRowsPerThread = 12;
   const ConvProblem& p = r.problem;
   if (r.threads > 1 && p.batch * p.out[kD] * p.out[kH] < kRowsPerThread * r.threads) return false;

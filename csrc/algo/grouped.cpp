@@ -4,6 +4,7 @@
 #include "algo/accumulation.h"
 #include "algo/cost_model.h"
 #include "algo/depthwise_plan.h"
+#include "algo/packed_weights.h"
 #include "algo/registry.h"
 
 namespace pyconv {
@@ -28,9 +29,7 @@ ErrorBound bound(const ConvProblem& p) { return {true, direct_error_factor(p), t
 // 910; with AVX-512 768 and 453).
 bool direct_is_better(const ConvPlan& direct) {
   const ConvProblem& p = direct.request.problem;
-  const Index lanes = p.dtype == DType::kFloat32 ? direct.request.table->dense_f32.lanes
-                                                 : direct.request.table->dense_f64.lanes;
-  return lanes <= p.in_ch_per_group() ||
+  return vector_lanes(p, *direct.request.table) <= p.in_ch_per_group() ||
          (direct.request.in.channel != 1 && direct.blocking.kind == TileKind::kPixelVector);
 }
 

@@ -8,15 +8,6 @@
 namespace pyconv {
 namespace {
 
-template <class T>
-Index lanes_of(const KernelTable& table) {
-  return dense_kernels<T>(table).lanes;
-}
-
-Index lanes(const ConvProblem& p, const KernelTable& table) {
-  return p.dtype == DType::kFloat32 ? lanes_of<float>(table) : lanes_of<double>(table);
-}
-
 bool taps_are_contiguous(const ConvProblem& p, const WeightStrides& s) {
   Index step = 1;
   for (int dim = kW; dim >= kD; --dim) {
@@ -88,18 +79,22 @@ void pack_all(const ConvPlan& plan, const T* weight, T* packed) {
 
 }  // namespace
 
+Index vector_lanes(const ConvProblem& p, const KernelTable& table) {
+  return p.dtype == DType::kFloat32 ? table.dense_f32.lanes : table.dense_f64.lanes;
+}
+
 Index packed_tile_width(const ConvProblem& p, const KernelTable& table, TileKind kind) {
   const bool f32 = p.dtype == DType::kFloat32;
   if (kind != TileKind::kOcVector) {  // even tiles: with one row a vector is loaded for every FMA
     const Index most = f32 ? table.dense_f32.pixel_vector.max_rows : table.dense_f64.pixel_vector.max_rows;
     return EvenSplit(p.out_ch_per_group(), most).size(0);
   }
-  return lanes(p, table) *
+  return vector_lanes(p, table) *
          (f32 ? table.dense_f32.oc_vector.max_vectors : table.dense_f64.oc_vector.max_vectors);
 }
 
 Index packed_out_ch(const ConvProblem& p, const KernelTable& table, TileKind kind) {
-  return round_up(p.out_ch_per_group(), kind == TileKind::kOcVector ? lanes(p, table) : 1);
+  return round_up(p.out_ch_per_group(), kind == TileKind::kOcVector ? vector_lanes(p, table) : 1);
 }
 
 std::size_t packed_weight_bytes(const ConvProblem& p, const KernelTable& table, TileKind kind) {

@@ -10,6 +10,8 @@
 
 namespace pyconv {
 
+// Elements of a vector of the problem's dtype.
+Index vector_lanes(const ConvProblem& problem, const KernelTable& table);
 // Output channels of one full tile, and what a group's out_ch is rounded up to.
 Index packed_tile_width(const ConvProblem& problem, const KernelTable& table, TileKind kind);
 Index packed_out_ch(const ConvProblem& problem, const KernelTable& table, TileKind kind);

@@ -203,7 +203,7 @@ void GroupTile(const ChannelVectorArgs<T>& args, Index channel) {
 
 template <class T>
 void GroupVector(const ChannelVectorArgs<T>& args, const ChannelRange& range) {
-  if constexpr (kLanes < T >> 2)  // a vector of two spans no groups
+  if constexpr (2 < kLanes<T>)  // a vector of two spans no groups
     EachVector<T>(range, [&](Index channel) { GroupTile<T>(args, channel); });
 }
 

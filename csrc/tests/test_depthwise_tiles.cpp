@@ -257,10 +257,10 @@ void check_depthwise(const KernelTable& table) {
         for (Index channels : {Index{1}, lanes - 1, lanes, 2 * lanes + 3})
           for (Index blocks = 1; blocks <= (rolling > 0 ? 1 : 2); ++blocks)
             check_channel_vectors<T>(table, 1, pixels, blocks, channels, rolling, guard);
-    for (Index group : {2, 4, 8})
+    for (Index group = 2; group < std::min(lanes, kMostGroupChannels + Index{1}); group *= 2)
       for (Index pixels : {1, 2, 7, kMostGroupPixels})
         for (Index channels : {group, 2 * lanes + group})
-          if (group < lanes) check_channel_vectors<T>(table, group, pixels, 1, channels, 0, guard);
+          check_channel_vectors<T>(table, group, pixels, 1, channels, 0, guard);
     for (int vectors = 1; vectors <= kernels.max_vectors; ++vectors)
       for (Index n_valid : {(vectors - 1) * lanes + 1, vectors * lanes})
         for (const PlaneCase& test : kPlanes) {
