@@ -209,14 +209,22 @@ PYCONV_INLINE void StridedLines(const ChannelVectorArgs<T>& args, const ChannelR
     SharedLines<T, kPixels, kStride>(args, range);
   } else {
     constexpr int kFirst = kPixels / 2;
-    SharedLines<T, kFirst, kStride>(args, range);
-    ChannelVectorArgs<T> rest = args;
-    NextLine(&rest, kFirst * args.out_m_stride);
-    rest.input += kFirst * args.pixel_step;
-    rest.first_column -= kFirst * kStride;
-    rest.end_column -= kFirst * kStride;
-    rest.ahead_input.rows = rest.ahead_output.rows = 0;
-    SharedLines<T, kPixels - kFirst, kStride>(rest, range);
+    ChannelVectorArgs<T> first = args;
+    first.blocks = 1;
+    for (Index left = args.blocks; left > 0; --left) {
+      SharedLines<T, kFirst, kStride>(first, range);
+      ChannelVectorArgs<T> rest = first;
+      NextLine(&rest, kFirst * args.out_m_stride);
+      rest.input += kFirst * args.pixel_step;
+      rest.first_column -= kFirst * kStride;
+      rest.end_column -= kFirst * kStride;
+      rest.ahead_input.rows = rest.ahead_output.rows = 0;
+      SharedLines<T, kPixels - kFirst, kStride>(rest, range);
+      NextLine(&first, kPixels * args.out_m_stride);
+      first.input += kPixels * args.pixel_step;
+      first.ahead_input.first += args.ahead_input.block_step;
+      first.ahead_output.first += args.ahead_output.block_step;
+    }
   }
 }
 
