@@ -180,7 +180,7 @@ void TileSweep<T>::run_oc_vectors(Index pixels, Index oc, Index groups_left) {
   for (; oc > 0; oc -= tile_oc, next_tile()) {
     args.n_valid = min_of(oc, tile_oc);
     if (ahead.pixels > 0) ask_ahead(groups_left * ceil_div(oc, tile_oc));
-    const Index vectors = oc >= tile_oc ? kernels->oc_vector.max_vectors : ceil_div(oc, kernels->lanes);
+    const Index vectors = ceil_div(args.n_valid, kernels->lanes);
     const T* const weights = args.weights;
     args.weights += k_done * vectors * kernels->lanes;
     tile[vectors](args);

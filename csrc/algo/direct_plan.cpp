@@ -58,7 +58,8 @@ TileKind choose_kind(const Request& r, const DenseKernels<T>& kernels) {
   const Index vectors = round_up(p.out[kW], lanes);
   // One vector of channels shares no broadcast, so emptier rows do as well (Zen 3, AVX2, rows of 14, 28 and
   // 30 pixels, channels-first, twelve layers: 1.14, worst 0.93).
-  const bool one_vector = kernels.tallest(p.out_ch_per_group()) > kernels.oc_vector.max_rows;
+  const bool one_vector =
+      p.out_ch_per_group() <= lanes && kernels.oc_vector.tallest(1) > kernels.oc_vector.max_rows;
   const bool full_rows = 100 * vectors <= (one_vector ? 120 : 107) * p.out[kW];
   // Two FMAs a cycle of four cycles each want eight sums: AVX2 has four in a row of eight pixels (Zen 3, 3x3
   // stride 2 192@17 batch 8, 12000 us, by vectors of channels 5600).
@@ -253,12 +254,13 @@ ConvPlan plan_for(const Request& request) {
   if (gathers(plan.request, kernels, group_weights * sizeof(T))) return plan_by(kIm2col, kDirect, request);
   Blocking& b = plan.blocking;
   b.kind = choose_kind(plan.request, kernels);
-  b.in_place = reads_in_place(plan.request, b.kind, kernels.tallest(p.out_ch_per_group()));
   const bool oc_vector = b.kind == TileKind::kOcVector;
   const Index tile_oc = packed_tile_width(p, *request.table, b.kind);
+  const Index tile_rows = oc_vector ? kernels.oc_vector.tallest(tile_oc / kernels.lanes) : 0;
+  b.in_place = reads_in_place(plan.request, b.kind, tile_rows);
   const TileSet<T>& tiles = kernels.tiles(b.kind);
   const Index vectors = b.in_place ? tiles.widest(min_of(tile_oc, p.out_ch_per_group())) : tiles.max_vectors;
-  const Index tile_cols = oc_vector ? kernels.tallest(p.out_ch_per_group()) : kernels.lanes * vectors;
+  const Index tile_cols = oc_vector ? tile_rows : kernels.lanes * vectors;
   plan.form = oc_vector ? PackedForm::kOcVector : PackedForm::kPixelVector;
   plan.packed_bytes = packed_weight_bytes(p, *request.table, b.kind);
   if (takes_all_groups(plan, tile_cols)) b.groups_per_chunk = p.groups;

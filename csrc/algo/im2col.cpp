@@ -74,8 +74,9 @@ class Im2colRun {
     static constexpr Index kNoOffset[] = {0};
     const ConvProblem& p = plan_.request.problem;
     const Index pixels = chunk.rows * chunk.cols;  // one line of them (rows_follow)
-    const EvenSplit split(ceil_div(pixels, kPixelUnit), kernels_.oc_vector.max_rows / kPixelUnit);
-    const Index carry_size = kernels_.oc_vector.max_rows * sweep.tile_oc;
+    const Index tile_rows = kernels_.oc_vector.tallest(sweep.tile_oc / kernels_.lanes);
+    const EvenSplit split(ceil_div(pixels, kPixelUnit), tile_rows / kPixelUnit);
+    const Index carry_size = tile_rows * sweep.tile_oc;
     TileArgs<T>& args = sweep.args;
     args.act_stride = plan_.blocking.pitch;
     args.run_offset = kNoOffset;
@@ -145,7 +146,8 @@ ConvPlan plan_im2col(const Request& request) {
   b.kind = TileKind::kOcVector;
   b.pitch = chain_terms(p);
   if (b.pitch * static_cast<Index>(sizeof(T)) % 1024 == 0) b.pitch += 64 / static_cast<Index>(sizeof(T));
-  const Index tile_rows = kernels.oc_vector.max_rows;
+  const Index tile_oc = packed_tile_width(p, *request.table, b.kind);
+  const Index tile_rows = kernels.oc_vector.tallest(tile_oc / kernels.lanes);
   plan.packed_bytes = packed_weight_bytes(p, *request.table, b.kind);
   const bool large = plan.packed_bytes > static_cast<std::size_t>(p.groups) * kWeightsOfLargePanels;
   const Index panel_budget = static_cast<Index>((large ? kL2Bytes : kL2Bytes / 2) / sizeof(T));
@@ -156,7 +158,6 @@ ConvPlan plan_im2col(const Request& request) {
   b.across_images = images_follow(plan.request) && (large || request.threads == 1);
   b.rows = panel_rows(plan, most / b.cols);
   // All output channels share a gathered panel, as far as their carries stay in L2.
-  const Index tile_oc = packed_tile_width(p, *request.table, b.kind);
   const Index carry_oc = panel_budget / (tile_rows * ceil_div(panel_pixels(b), tile_rows));
   b.oc_per_chunk = min_of(p.out_ch_per_group(), max_of(1, carry_oc / tile_oc) * tile_oc);
   plan.form = PackedForm::kOcVector;

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "algo/accumulation.h"
+#include "algo/dense.h"
 #include "runtime/thread_pool.h"
 
 namespace pyconv {
@@ -77,6 +78,27 @@ void pack_all(const ConvPlan& plan, const T* weight, T* packed) {
   });
 }
 
+// Vectors of output channels in a tile: as many as load least for all channels of a pixel. Many have few rows
+// and read the weights more often, so those that L2 has no room for beside a band keep to the tallest tiles
+// (docs/decisions/0036-loads-for-each-sum.md).
+template <class T>
+Index tile_vectors(const ConvProblem& p, const DenseKernels<T>& kernels) {
+  const TileSet<T>& tiles = kernels.oc_vector;
+  const Index all = ceil_div(p.out_ch_per_group(), kernels.lanes);
+  const Index usual = min_of(all, tiles.max_vectors);
+  const Index weights = all * kernels.lanes * p.in_ch_per_group() * p.taps();
+  if (static_cast<std::size_t>(weights) * sizeof(T) > kL2Bytes / 2) return usual;
+  const auto loads = [&](Index vectors) {
+    const Index rows = tiles.tallest(vectors), rest = all % vectors;
+    const Index of_tiles = all / vectors * (rows + vectors) + (rest > 0 ? rows + rest : 0);
+    return static_cast<double>(of_tiles) / static_cast<double>(rows);
+  };
+  Index best = usual;
+  for (Index vectors = usual + 1; vectors <= min_of(all, tiles.widest(1)); ++vectors)
+    if (loads(vectors) < loads(best)) best = vectors;
+  return best;
+}
+
 }  // namespace
 
 Index vector_lanes(const ConvProblem& p, const KernelTable& table) {
@@ -89,8 +111,7 @@ Index packed_tile_width(const ConvProblem& p, const KernelTable& table, TileKind
     const Index most = f32 ? table.dense_f32.pixel_vector.max_rows : table.dense_f64.pixel_vector.max_rows;
     return EvenSplit(p.out_ch_per_group(), most).size(0);
   }
-  return vector_lanes(p, table) *
-         (f32 ? table.dense_f32.oc_vector.max_vectors : table.dense_f64.oc_vector.max_vectors);
+  return vector_lanes(p, table) * (f32 ? tile_vectors(p, table.dense_f32) : tile_vectors(p, table.dense_f64));
 }
 
 Index packed_out_ch(const ConvProblem& p, const KernelTable& table, TileKind kind) {

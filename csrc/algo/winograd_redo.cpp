@@ -119,18 +119,20 @@ void WinogradRedo<T>::redo_piece(const Piece& piece) {
   const Index cols =
       min_of(piece.run.count * grid.w.outputs,
              outputs_left(p.out[kW], piece.run.phase_w, grid.phases_w, piece.run.col * grid.w.outputs));
-  const Index widest = kernels_.oc_vector.max_rows;
-  for (Index oc = 0; oc < piece.block.oc; oc += tile_oc) {
-    const Index width = min_of(tile_oc, piece.block.oc - oc), vectors = ceil_div(width, kernels_.lanes);
-    args.weights = static_cast<const T*>(packed_.data()) +
-                   packed_offset(p, packed_oc, piece.block.group, piece.block.oc0 + oc);
+  const Index widest = kernels_.oc_vector.tallest(tile_oc / kernels_.lanes);
+  const Index oc0 = piece.block.oc0, oc_end = oc0 + piece.block.oc;
+  for (Index tile = oc0 / tile_oc * tile_oc; tile < oc_end; tile += tile_oc) {
+    const Index vectors = ceil_div(min_of(tile_oc, p.out_ch_per_group() - tile), kernels_.lanes);
+    const Index oc = max_of(oc0, tile), width = min_of(tile + tile_oc, oc_end) - oc;
+    args.weights =
+        static_cast<const T*>(packed_.data()) + packed_offset(p, packed_oc, piece.block.group, tile);
     for (Index h = 0; h < rows; ++h)
       for (Index w = 0; w < cols; w += widest) {
         const Index pixels = min_of(widest, cols - w);
         args.act = patch + h * grid.h.step * row + w * args.act_stride;
         kernels_.oc_vector.tile[pixels][vectors](args);
         for (Index i = 0; i < pixels; ++i)
-          finish(piece, h, w + i, oc, width, carry + i * vectors * kernels_.lanes);
+          finish(piece, h, w + i, oc - oc0, width, carry + i * vectors * kernels_.lanes + oc - tile);
       }
   }
 }

@@ -432,6 +432,10 @@ struct TileSizes {
   static constexpr int kOcVectors = kRegisters == 32 && kVectorBytes == 16 ? 4 : 2;
   // One vector of channels: six rows are too few sums for two FMAs a cycle of four cycles each.
   static constexpr int kOneVectorRows = kRegisters == 32 ? 14 : 12;
+  // Three and four vectors of channels, 0 where there are no tiles of them: a load for every 2.2 and 2.4 FMAs
+  // instead of 1.75 (docs/decisions/0036-loads-for-each-sum.md).
+  static constexpr int kThreeVectorRows = kRegisters == 32 && kVectorBytes == 64 ? 8 : 0;
+  static constexpr int kFourVectorRows = kRegisters == 32 && kVectorBytes == 64 ? 6 : 0;
   static constexpr int kPixelRows = kRegisters == 32 ? 8 : 4;
   // Few output channels: wide tiles read long pieces of each row of memory, which is all there is to do.
   static constexpr int kWideRows = 2;
@@ -451,6 +455,8 @@ constexpr TileFn<T> TilePointer() {
 // Vectors of the widest tile of kM rows; kColumns are those of any.
 template <class T, TileKind kKind, int kM, int kColumns>
 constexpr int Widest() {
+  if (kKind == TileKind::kOcVector)
+    return kM <= TileSizes<T>::kFourVectorRows ? 4 : kM <= TileSizes<T>::kThreeVectorRows ? 3 : kColumns;
   if (kKind != TileKind::kPixelVector || kM > TileSizes<T>::kWideRows) return kColumns;
   const int wide = TileSizes<T>::kWide / kM;
   return wide > kMaxWideVectors ? kMaxWideVectors : wide > kColumns ? wide : kColumns;

@@ -79,8 +79,8 @@ enum class TileKind : unsigned char { kOcVector, kPixelVector, kTransposed };
 // Whether neighbouring k of the activations are neighbours in memory, rather than neighbouring pixels.
 constexpr bool channels_inner(TileKind kind) { return kind != TileKind::kPixelVector; }
 
-// tile[rows][vectors]: all up to (max_rows, max_vectors), wider ones of few rows, taller ones of one vector;
-// null where there is none.
+// tile[rows][vectors]: all up to (max_rows, max_vectors), wider ones of fewer rows, taller ones of one
+// vector; null where there is none.
 template <class T>
 struct TileSet {
   int max_rows, max_vectors;
@@ -90,6 +90,11 @@ struct TileSet {
     int vectors = max_vectors;
     while (vectors < kMaxWideVectors && tile[rows][vectors + 1]) ++vectors;
     return vectors;
+  }
+  Index tallest(Index vectors) const {
+    Index rows = kMaxTileRows;
+    while (!tile[rows][vectors]) --rows;
+    return rows;
   }
 };
 
@@ -101,12 +106,6 @@ struct DenseKernels {
   AddRowsFn<T> add_rows;
   PackTapsFn<T> pack_taps;
 
-  // Pixels of the largest tile of so many output channels.
-  Index tallest(Index out_ch) const {
-    Index rows = oc_vector.max_rows;
-    while (out_ch <= lanes && rows < kMaxTileRows && oc_vector.tile[rows + 1][1]) ++rows;
-    return rows;
-  }
   const TileSet<T>& tiles(TileKind kind) const {
     return kind == TileKind::kOcVector      ? oc_vector
            : kind == TileKind::kPixelVector ? pixel_vector

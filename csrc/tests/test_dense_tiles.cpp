@@ -248,18 +248,19 @@ void check_tiles(const KernelTable& table) {
     REQUIRE(set.max_rows >= 1);
     REQUIRE(set.max_rows <= kMaxTileRows);
     REQUIRE(set.max_vectors <= kMaxWideVectors);
-    for (int rows = 1; rows <= set.max_rows; ++rows) {
-      for (int vectors = 1; vectors <= set.widest(rows); ++vectors) {
-        REQUIRE(static_cast<bool>(set.tile[rows][vectors]));
-        check_tile<T>({kind, rows, vectors, dense.lanes, set.tile[rows][vectors], table.fused});
+    for (int rows = 1; rows <= kMaxTileRows; ++rows) {
+      for (int vectors = 1; vectors <= kMaxWideVectors; ++vectors) {
+        const TileFn<T> tile = set.tile[rows][vectors];
+        if (rows <= set.max_rows && vectors <= set.max_vectors) REQUIRE(static_cast<bool>(tile));
+        if (tile) check_tile<T>({kind, rows, vectors, dense.lanes, tile, table.fused});
       }
     }
+    for (int vectors = 1; vectors <= set.widest(1); ++vectors) {
+      const Index rows = set.tallest(vectors);
+      CHECK(static_cast<bool>(set.tile[rows][vectors]));
+      CHECK((rows == kMaxTileRows || !set.tile[rows + 1][vectors]));
+    }
   }
-  const TileSet<T>& set = dense.oc_vector;
-  CHECK(dense.tallest(dense.lanes + 1) == set.max_rows);
-  for (Index rows = set.max_rows + 1; rows <= dense.tallest(1); ++rows)
-    check_tile<T>(
-        {TileKind::kOcVector, static_cast<int>(rows), 1, dense.lanes, set.tile[rows][1], table.fused});
 }
 
 }  // namespace
