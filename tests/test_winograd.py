@@ -235,16 +235,21 @@ def test_measured_error(row, channels, taps, stride, kind, dtype):
 
 @pytest.mark.parametrize("row", ROWS)
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_spoilt_tile_is_computed_again_directly(row, layout):
+@pytest.mark.parametrize(
+    ("out_ch", "threads"), [(35, 1), (100, 4)]
+)  # cut into channels, within direct's tiles
+def test_a_spoilt_tile_is_computed_again_directly(row, layout, out_ch, threads):
     """Readers of a NaN or infinity, and others of their tile, are direct's bits; other tiles keep theirs."""
-    case = ConvCase(in_ch=20, out_ch=35, size=(22, 37), kernel=(3, 3), padding=1, bias=True, residual=True)
+    case = ConvCase(
+        in_ch=20, out_ch=out_ch, size=(22, 37), kernel=(3, 3), padding=1, bias=True, residual=True
+    )
     arguments = case.arguments("dense")
     clean, direct = (run(arguments, algorithm=name) for name in (row, "direct"))
     m = OUTPUTS[row]
     for h, w in ((0, 0), (21, 36), (4, 4), (7, 20)):
         arguments = case.arguments("dense")
         arguments["input"][0, 3, h, w] = np.inf
-        spoilt = run(arguments, algorithm=row, layout=layout)
+        spoilt = run(arguments, algorithm=row, layout=layout, num_threads=threads)
         expected = np.where(np.isfinite(spoilt), clean, run(arguments, algorithm="direct"))
         tiles = np.zeros((22, 37), bool)
         for oh in range(max(h - 1, 0), h + 2):
@@ -254,7 +259,9 @@ def test_a_spoilt_tile_is_computed_again_directly(row, layout):
         others = tiles & np.isfinite(spoilt[0, 0])
         assert same_bits(spoilt[..., others], direct[..., others])
         assert same_bits(spoilt[..., ~others & tiles], expected[..., ~others & tiles])
-        assert np.isfinite(spoilt).sum() == spoilt.size - 35 * min(h + 2, 3, 23 - h) * min(w + 2, 3, 38 - w)
+        assert np.isfinite(spoilt).sum() == spoilt.size - out_ch * min(h + 2, 3, 23 - h) * min(
+            w + 2, 3, 38 - w
+        )
 
 
 @pytest.mark.parametrize("row", ROWS)
