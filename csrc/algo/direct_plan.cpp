@@ -259,8 +259,9 @@ ConvPlan plan_for(const Request& request) {
   const Index tile_rows = oc_vector ? kernels.oc_vector.tallest(tile_oc / kernels.lanes) : 0;
   b.in_place = reads_in_place(plan.request, b.kind, tile_rows);
   const TileSet<T>& tiles = kernels.tiles(b.kind);
-  const Index vectors = b.in_place ? tiles.widest(min_of(tile_oc, p.out_ch_per_group())) : tiles.max_vectors;
-  const Index tile_cols = oc_vector ? tile_rows : kernels.lanes * vectors;
+  const Index tile_cols = oc_vector    ? tile_rows
+                          : b.in_place ? kernels.lanes * tiles.widest(tile_oc)
+                                       : kernels.lanes * tiles.max_vectors;
   plan.form = oc_vector ? PackedForm::kOcVector : PackedForm::kPixelVector;
   plan.packed_bytes = packed_weight_bytes(p, *request.table, b.kind);
   if (takes_all_groups(plan, tile_cols)) b.groups_per_chunk = p.groups;

@@ -91,6 +91,7 @@ struct TileSet {
     while (vectors < kMaxWideVectors && tile[rows][vectors + 1]) ++vectors;
     return vectors;
   }
+  // Rows of the tallest tile of so many vectors.
   Index tallest(Index vectors) const {
     Index rows = kMaxTileRows;
     while (!tile[rows][vectors]) --rows;
