@@ -235,9 +235,8 @@ def test_measured_error(row, channels, taps, stride, kind, dtype):
 
 @pytest.mark.parametrize("row", ROWS)
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize(
-    ("out_ch", "threads"), [(35, 1), (100, 4)]
-)  # cut into channels, within direct's tiles
+# Four threads cut the channels within a tile of direct's.
+@pytest.mark.parametrize(("out_ch", "threads"), [(35, 1), (100, 4)])
 def test_a_spoilt_tile_is_computed_again_directly(row, layout, out_ch, threads):
     """Readers of a NaN or infinity, and others of their tile, are direct's bits; other tiles keep theirs."""
     case = ConvCase(

@@ -255,7 +255,7 @@ class DirectRun {
     const ConvProblem& p = plan_.request.problem;
     const bool oc_vector = plan_.blocking.kind == TileKind::kOcVector;
     const Index unit = oc_vector ? kPixelUnit : kernels_.lanes;
-    const Index most = oc_vector ? kernels_.oc_vector.tallest(sweep.tile_oc / kernels_.lanes) / kPixelUnit
+    const Index most = oc_vector ? kernels_.tile_rows(sweep.tile_oc) / kPixelUnit
                                  : kernels_.tiles(plan_.blocking.kind).widest(min_of(oc, sweep.tile_oc));
     const Index next_row = p.stride[kH] * layout_.row, end = c + cols;
     const EvenSplit split(ceil_div(cols, unit), most);

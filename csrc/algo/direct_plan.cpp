@@ -256,7 +256,7 @@ ConvPlan plan_for(const Request& request) {
   b.kind = choose_kind(plan.request, kernels);
   const bool oc_vector = b.kind == TileKind::kOcVector;
   const Index tile_oc = packed_tile_width(p, *request.table, b.kind);
-  const Index tile_rows = oc_vector ? kernels.oc_vector.tallest(tile_oc / kernels.lanes) : 0;
+  const Index tile_rows = oc_vector ? kernels.tile_rows(tile_oc) : 0;
   b.in_place = reads_in_place(plan.request, b.kind, tile_rows);
   const TileSet<T>& tiles = kernels.tiles(b.kind);
   const Index tile_cols = oc_vector    ? tile_rows

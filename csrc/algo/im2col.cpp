@@ -74,7 +74,7 @@ class Im2colRun {
     static constexpr Index kNoOffset[] = {0};
     const ConvProblem& p = plan_.request.problem;
     const Index pixels = chunk.rows * chunk.cols;  // one line of them (rows_follow)
-    const Index tile_rows = kernels_.oc_vector.tallest(sweep.tile_oc / kernels_.lanes);
+    const Index tile_rows = kernels_.tile_rows(sweep.tile_oc);
     const EvenSplit split(ceil_div(pixels, kPixelUnit), tile_rows / kPixelUnit);
     const Index carry_size = tile_rows * sweep.tile_oc;
     TileArgs<T>& args = sweep.args;
@@ -147,7 +147,7 @@ ConvPlan plan_im2col(const Request& request) {
   b.pitch = chain_terms(p);
   if (b.pitch * static_cast<Index>(sizeof(T)) % 1024 == 0) b.pitch += 64 / static_cast<Index>(sizeof(T));
   const Index tile_oc = packed_tile_width(p, *request.table, b.kind);
-  const Index tile_rows = kernels.oc_vector.tallest(tile_oc / kernels.lanes);
+  const Index tile_rows = kernels.tile_rows(tile_oc);
   plan.packed_bytes = packed_weight_bytes(p, *request.table, b.kind);
   const bool large = plan.packed_bytes > static_cast<std::size_t>(p.groups) * kWeightsOfLargePanels;
   const Index panel_budget = static_cast<Index>((large ? kL2Bytes : kL2Bytes / 2) / sizeof(T));

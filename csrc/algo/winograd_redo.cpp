@@ -119,7 +119,7 @@ void WinogradRedo<T>::redo_piece(const Piece& piece) {
   const Index cols =
       min_of(piece.run.count * grid.w.outputs,
              outputs_left(p.out[kW], piece.run.phase_w, grid.phases_w, piece.run.col * grid.w.outputs));
-  const Index widest = kernels_.oc_vector.tallest(tile_oc / kernels_.lanes);
+  const Index widest = kernels_.tile_rows(tile_oc);
   const Index oc0 = piece.block.oc0, oc_end = oc0 + piece.block.oc;
   for (Index tile = oc0 / tile_oc * tile_oc; tile < oc_end; tile += tile_oc) {
     const Index vectors = ceil_div(min_of(tile_oc, p.out_ch_per_group() - tile), kernels_.lanes);

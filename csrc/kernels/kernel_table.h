@@ -107,6 +107,8 @@ struct DenseKernels {
   AddRowsFn<T> add_rows;
   PackTapsFn<T> pack_taps;
 
+  // Pixels of the tallest tile of so many output channels, whole vectors of them.
+  Index tile_rows(Index tile_oc) const { return oc_vector.tallest(tile_oc / lanes); }
   const TileSet<T>& tiles(TileKind kind) const {
     return kind == TileKind::kOcVector      ? oc_vector
            : kind == TileKind::kPixelVector ? pixel_vector
