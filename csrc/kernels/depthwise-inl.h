@@ -5,8 +5,8 @@
 // depthwise_args.h.
 #pragma once
 
-#include "kernels/dense-inl.h"
 #include "kernels/depthwise_args.h"
+#include "kernels/tile_store-inl.h"
 #include "simd/vec.h"
 
 namespace pyconv {
