@@ -48,6 +48,13 @@ CASES = [
         (24, {"size": (11, 7, 9), "kernel": (5, 1, 1), "padding": (2, 0, 0)}),
         (24, {"size": (9, 2600), "kernel": (5, 1), "padding": (4, 0)}),
         (256, {"size": (9, 11), "kernel": (3, 3), "padding": 1}),
+        # Rolled lines of five and seven taps, on wide maps, narrow ones, and some smaller than the kernel.
+        (70, {"size": (31, 33), "kernel": (5, 5), "padding": 4, "dilation": 2}),
+        (39, {"size": (35, 22), "kernel": (5, 5), "padding": ((1, 2), (2, 0)), "stride": 2}),
+        (20, {"size": (6, 2), "kernel": (5, 5), "padding": 2, "activation": "relu"}),
+        (300, {"size": (30, 14), "kernel": (7, 7), "padding": 3}),
+        (23, {"size": (33, 3), "kernel": (7, 7), "padding": ((3, 2), (1, 3))}),
+        (256, {"size": (9, 11), "kernel": (5, 5), "padding": 2}),
     )
 ]  # fmt: skip
 
@@ -85,12 +92,15 @@ def test_bits_do_not_depend_on_the_batch(layout):
 
 @pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 3), (3, 2)])
-def test_non_finite_values_stay_in_their_receptive_field(layout, bad, stride, dilation):
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation"),
+    [(3, 1, 1), (3, 2, 1), (3, 1, 3), (3, 3, 2), (5, 1, 1), (5, 1, 2), (5, 2, 1), (7, 1, 1)],
+)
+def test_non_finite_values_stay_in_their_receptive_field(layout, bad, kernel, stride, dilation):
     rng = np.random.default_rng(7)
     channels, size = 35, 24
     x = rng.uniform(0.5, 1, (1, channels, size, size)).astype(np.float32)
-    w = rng.uniform(0.5, 1, (channels, 1, 3, 3)).astype(np.float32)
+    w = rng.uniform(0.5, 1, (channels, 1, kernel, kernel)).astype(np.float32)
     settings = {"stride": stride, "padding": 2, "dilation": dilation, "groups": channels}
     clean = pyconv.conv2d(x, w, **settings, algorithm="depthwise")
     for channel, row, column in ((0, 0, 0), (15, 11, 8), (16, 23, 23), (34, 5, 0)):

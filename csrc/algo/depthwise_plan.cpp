@@ -6,6 +6,7 @@
 #include "algo/depthwise_run.h"
 #include "algo/depthwise_tiles.h"
 #include "algo/simplify.h"
+#include "runtime/cpu.h"
 #include "runtime/workspace.h"
 
 namespace pyconv {
@@ -87,67 +88,104 @@ bool wants_few_lines(const ConvProblem& p, Index lanes) {
 
 // In place: whole rows of all channels, as many as leave what they read in a part of L2 (of a volume,
 // planes); narrower only where the rows that one line reads do not fit there, or threads would go without.
-void choose_rows_in_place(const ConvProblem& p, Index lanes, Index register_cols, int threads, bool copied,
-                          bool rolls, Blocking* b) {
-  constexpr Index kTilesPerThread = 8;   // four of a chunk's, so that most tiles have a successor
-  constexpr Index kCopiedPerThread = 4;  // fewer where a tile begins with a copy
-  constexpr Index kLongRun = 256;        // channels of a pixel, in a row in memory
+class RowsInPlace {
+ public:
+  // copied: a tile begins with a copy of its rows. rolls: lines are rolled, where there are enough of them.
+  RowsInPlace(const ConvProblem& problem, Index lanes, Index register_cols, bool copied, bool rolls,
+              Blocking* blocking)
+      : p_(problem),
+        lanes_(lanes),
+        register_cols_(register_cols),
+        copied_(copied),
+        rolls_(rolls),
+        tall_(rolls && problem.kernel[kH] > 3 && problem.kernel[kW] > 1),
+        b_(blocking) {
+    b_->rows = 1;
+    b_->cols = p_.out[kW];
+    b_->oc_per_chunk = p_.out_ch;
+  }
+
+  void choose(int threads) {
+    narrow();
+    const Index per_thread = copied_ ? kCopiedPerThread : tall_ ? kTallPerThread : kTilesPerThread;
+    wanted_ = threads > 1 ? per_thread * threads : 1;
+    const Index least_lines = tall_ ? 2 * p_.kernel[kH] : 1;
+    while (lines() < wanted_ * least_lines && b_->oc_per_chunk > 4 * lanes_) halve_channels();
+    add_rows();
+    // A copy takes the rows between two tiles twice.
+    while (copied_ && b_->rows < min_of(p_.out[kH], 4 * p_.kernel[kH]) && b_->oc_per_chunk >= 4 * kLongRun) {
+      halve_channels();
+      b_->rows = 1;
+      add_rows();
+    }
+    b_->rows = EvenSplit(ceil_div(p_.out[kH], output_phases(p_, kH)), b_->rows).size(0);
+  }
+
+ private:
+  static constexpr Index kTilesPerThread = 8;   // four of a chunk's, so that most tiles have a successor
+  static constexpr Index kCopiedPerThread = 4;  // fewer where a tile begins with a copy
+  static constexpr Index kLongRun = 256;        // channels of a pixel, in a row in memory
   // Rolling, so many lines may take half of L2 (3x3 stride 2 8x240@40: 410 us with two, 315 so; 1152@14 58
   // and 51).
-  constexpr Index kFewRollingLines = 4;
-  const auto fits = [&](Index rows, std::size_t limit) {
-    const bool phases = output_phases(p, kH) > 1;  // then lines are as far apart as taps
-    const double lines =
-        static_cast<double>(phases ? rows - 1 + p.kernel[kH]
-                                   : (rows - 1) * p.stride[kH] + window_extent(p.kernel[kH], p.dilation[kH]));
+  static constexpr Index kFewRollingLines = 4;
+  // Five or seven rows of taps read four or six lines more than a tile has: tall tiles, and few of them for a
+  // thread. Of a tile all that has to stay in L2 are the columns that neighbouring blocks share (7x7 192@28:
+  // 178 us line by line, 14 lines 149, 28 125; 5x5 240@28 in tiles of 4 lines 118, 16 83; two threads,
+  // 1632@12 171 and 98).
+  static constexpr Index kTallLines = 28, kTallPerThread = 2;
+
+  bool fits(Index rows, std::size_t limit) const {
+    const bool phases = output_phases(p_, kH) > 1;  // then lines are as far apart as taps
+    const double read = static_cast<double>(phases ? rows - 1 + p_.kernel[kH]
+                                                   : (rows - 1) * p_.stride[kH] +
+                                                         window_extent(p_.kernel[kH], p_.dilation[kH]));
     const double bytes =
-        window_bytes(p, b->kind, 1, b->cols, b->oc_per_chunk) / static_cast<double>(p.kernel[kH]);
-    return lines * bytes <= static_cast<double>(limit);
-  };
-  const auto halve = [](Index n, Index unit) { return round_up(ceil_div(n, 2), unit); };
-  const auto lines = [&] {
-    return p.batch * p.out[kD] * p.out[kH] * ceil_div(p.out[kW], b->cols) *
-           ceil_div(p.out_ch, b->oc_per_chunk);
-  };
-  b->rows = 1;
-  b->cols = p.out[kW];
-  b->oc_per_chunk = p.out_ch;
-  // Narrower, too, so that enough lines can roll (3x3 960@33 497 -> 401 us, 728@37 434 -> 383, dilation 4 487
-  // -> 461; 5x5, which does not roll, would lose).
-  const bool narrowed = rolls && !fits(kLeastRollingLines, kL2Bytes / 2);
-  while (narrowed && !fits(kLeastRollingLines, kL2Bytes / 2) && b->oc_per_chunk > kLongRun)
-    b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
-  const bool cut = narrowed && !fits(kFewRollingLines, kL2Bytes / 2);
-  while (cut && !fits(2 * kFewRollingLines, kL2Bytes / 4) && b->cols > 4 * register_cols)
-    b->cols = halve(b->cols, 1);
-  for (const Index least : {kLongRun, 4 * lanes}) {
-    while (!fits(1, kL2Bytes / 2) && b->oc_per_chunk > least) b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
-    while (!fits(1, kL2Bytes / 2) && b->cols > register_cols) b->cols = halve(b->cols, 1);
+        window_bytes(p_, b_->kind, 1, b_->cols, b_->oc_per_chunk) / static_cast<double>(p_.kernel[kH]);
+    return read * bytes <= static_cast<double>(limit);
   }
-  const bool narrows = !copied && !rolls && wants_few_lines(p, lanes);
-  while (narrows && !fits(min_of(kFewLines, p.out[kH]), kL2Bytes / 4) && b->cols > 4 * register_cols)
-    b->cols = halve(b->cols, 1);
-  const Index wanted = threads > 1 ? (copied ? kCopiedPerThread : kTilesPerThread) * threads : 1;
-  while (lines() < wanted && b->oc_per_chunk > 4 * lanes) b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
-  const auto add_rows = [&] {
-    const Index most = max_of(1, min_of(p.out[kH], lines() / wanted));
+  // Of all tiles.
+  Index lines() const {
+    return p_.batch * p_.out[kD] * p_.out[kH] * ceil_div(p_.out[kW], b_->cols) *
+           ceil_div(p_.out_ch, b_->oc_per_chunk);
+  }
+  void halve_channels() { b_->oc_per_chunk = round_up(ceil_div(b_->oc_per_chunk, 2), lanes_); }
+  void halve_cols() { b_->cols = ceil_div(b_->cols, 2); }
+
+  void narrow() {
+    // So that enough lines can roll (3x3 960@33 497 -> 401 us, 728@37 434 -> 383, dilation 4 487 -> 461).
+    narrowed_ = rolls_ && !fits(kLeastRollingLines, kL2Bytes / 2);
+    while (narrowed_ && !fits(kLeastRollingLines, kL2Bytes / 2) && b_->oc_per_chunk > kLongRun)
+      halve_channels();
+    cut_ = narrowed_ && !fits(kFewRollingLines, kL2Bytes / 2);
+    while (cut_ && !fits(2 * kFewRollingLines, kL2Bytes / 4) && b_->cols > 4 * register_cols_) halve_cols();
+    for (const Index least : {kLongRun, 4 * lanes_}) {
+      while (!fits(1, kL2Bytes / 2) && b_->oc_per_chunk > least) halve_channels();
+      while (!fits(1, kL2Bytes / 2) && b_->cols > register_cols_) halve_cols();
+    }
+    const bool few_lines = !copied_ && !rolls_ && wants_few_lines(p_, lanes_);
+    while (few_lines && !fits(min_of(kFewLines, p_.out[kH]), kL2Bytes / 4) && b_->cols > 4 * register_cols_)
+      halve_cols();
+  }
+
+  void add_rows() {
+    const Index most = max_of(1, min_of(p_.out[kH], lines() / wanted_));
     const auto limit = [&] {
       // Half of L2 is all of it where that is 512 KB (Zen 3, 3x3x3 54@16x112x112 10.3 ms, a quarter 8.6).
-      const bool planes = p.kernel[kD] > 1 && !half_lines(p, lanes);
-      const bool half = planes || (narrowed && !cut) || (rolls && b->rows < kFewRollingLines);
+      const bool planes = p_.kernel[kD] > 1 && !half_lines(p_, lanes_);
+      if (tall_) return b_->rows < kTallLines ? kL2Bytes : kL2Bytes / 4;
+      const bool half = planes || (narrowed_ && !cut_) || (rolls_ && b_->rows < kFewRollingLines);
       return half ? kL2Bytes / 2 : kL2Bytes / 4;
     };
-    while (b->rows < most && fits(b->rows + 1, limit())) ++b->rows;
-  };
-  add_rows();
-  // A copy takes the rows between two tiles twice.
-  while (copied && b->rows < min_of(p.out[kH], 4 * p.kernel[kH]) && b->oc_per_chunk >= 4 * kLongRun) {
-    b->oc_per_chunk = halve(b->oc_per_chunk, lanes);
-    b->rows = 1;
-    add_rows();
+    while (b_->rows < most && fits(b_->rows + 1, limit())) ++b_->rows;
   }
-  b->rows = EvenSplit(ceil_div(p.out[kH], output_phases(p, kH)), b->rows).size(0);
-}
+
+  const ConvProblem& p_;
+  const Index lanes_, register_cols_;
+  const bool copied_, rolls_, tall_;
+  Blocking* const b_;
+  bool narrowed_ = false, cut_ = false;
+  Index wanted_ = 1;  // tiles
+};
 
 // In place, depths rolled: a few of them and of lines, whose input stays in half of L2 for the next depths.
 void choose_depths_in_place(const ConvProblem& p, Index lanes, Index register_cols, int threads,
@@ -214,6 +252,10 @@ bool shares_cache_sets(const Request& r, Index lanes) {
          output_phases(p, kH) == 1;
 }
 
+// Zen 4's single FMA of 512 bits a cycle hides the loads of 5x5 line by line (docs/decisions/0022); two
+// do not, on cores with a large L1 (docs/decisions/0037).
+bool rolling_pays(const ConvProblem& p) { return p.kernel[kH] <= 3 || p.kernel[kW] == 1 || has_large_l1(); }
+
 // Where windows are copied: so that threads end together.
 constexpr Index kWindowsPerThread = 16;
 
@@ -230,12 +272,12 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
   b.in_place = channels && reads_in_place(plan.request, lanes);
   if (b.in_place) {
     const bool shares_sets = shares_cache_sets(plan.request, lanes);
-    const int rolling = kernels.rolls ? rolling_shape(p) : 0;
+    const int rolling = kernels.rolls && rolling_pays(p) ? rolling_shape(p) : 0;
     const bool rolls = rolling > 0, copied = shares_sets && !rolls;
     if (rolls && rolled_dim(p) == kD)
       choose_depths_in_place(p, strip, kernels.most_pixels(group, rolling), request.threads, &b);
     else
-      choose_rows_in_place(p, strip, kernels.most_pixels(group, 0), request.threads, copied, rolls, &b);
+      RowsInPlace(p, strip, kernels.most_pixels(group, 0), copied, rolls, &b).choose(request.threads);
     if (rolled_dim(p) == kD || b.rows >= kLeastRollingLines) b.rolling = rolling;
     if (shares_sets && b.cols == p.out[kW]) {
       b.pitch = round_up(b.oc_per_chunk, lanes) + lanes;

@@ -71,8 +71,7 @@ int rolling_shape(const ConvProblem& p) {
   const bool planes = rolled == kH && p.pad_begin[kD] + p.pad_end[kD] > 0;
   if (planes || p.in_ch_per_group() != 1 || p.out[rolled] == 1) return 0;
   if (rolled == kD && p.dilation[kD] > 1) return 0;  // only lines are taken by phases
-  if (p.kernel[kW] > 1 && max_of(p.pad_begin[kW], p.pad_end[kW]) > p.dilation[kW]) return 0;
-  if (p.kernel[kW] == 1 && p.pad_begin[kW] + p.pad_end[kW] > 0) return 0;
+  if (max_of(p.pad_begin[kW], p.pad_end[kW]) > p.kernel[kW] / 2 * p.dilation[kW]) return 0;
   const auto taps_apart = [&](int dim) -> Index {
     const Index dilation = p.dilation[dim], stride = p.stride[dim];
     return dilation % stride == 0 ? 1 : stride == 2 * dilation ? 2 : 0;

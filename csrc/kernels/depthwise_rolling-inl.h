@@ -16,6 +16,7 @@ template <int kShape, int kPixels>
 struct RollingSizes {
   static constexpr RollingShape kOf = kRollingShapes[kShape];
   static constexpr int kColumns = (kPixels - 1) * kOf.column_stride + kOf.columns;
+  static constexpr int kEdge = kOf.columns / 2;                   // columns at either end that may be outside
   static constexpr int kLines = (kOf.taps - 1) / kOf.stride + 1;  // that read one row
   static constexpr int kRowsBefore = kOf.taps - kOf.stride;       // of a line, read by lines before it, too
 };
@@ -29,18 +30,18 @@ struct RollingRow {
 
   const ChannelVectorArgs<T>& args;
   const T* weights;
-  bool first_inside, last_inside;  // of the columns
+  Index first_column, end_column;  // inside
   V<T> x[Sizes::kColumns];
 
   RollingRow(const ChannelVectorArgs<T>& tile, Index channel)
       : args(tile),
         weights(tile.weights + channel),
-        first_inside(tile.first_column <= 0),
-        last_inside(tile.end_column >= Sizes::kColumns) {}
+        first_column(tile.first_column),
+        end_column(tile.end_column) {}
 
   bool inside(int column) const {
-    if (kOf.columns == 1) return true;
-    return column == 0 ? first_inside : column < Sizes::kColumns - 1 || last_inside;
+    if (column < Sizes::kEdge) return column >= first_column;
+    return column < Sizes::kColumns - Sizes::kEdge || column < end_column;
   }
   void load(const T* pixel) {
 #pragma GCC unroll 15
@@ -49,11 +50,11 @@ struct RollingRow {
   }
   // To the sums of the lines from that one on which reads it with row of taps `tap`.
   void add(int tap, const T* plane_weights, Sums& sum) const {
-#pragma GCC unroll 5
+#pragma GCC unroll 7
     for (int line = 0; line < Sizes::kLines; ++line, tap -= kOf.stride) {
       if (tap < 0) break;
       const T* taps = plane_weights + tap * args.weights_h;
-#pragma GCC unroll 3
+#pragma GCC unroll 7
       for (int k = 0; k < kOf.columns; ++k, taps += args.weights_w) {
         const V<T> w = LoadU(taps);
 #pragma GCC unroll 7
@@ -87,7 +88,7 @@ PYCONV_INLINE void RollingVector(const ChannelVectorArgs<T>& args, Index channel
   RollingRow<T, kShape, kPixels> row(args, channel);
   V<T> sum[Sizes::kLines][kPixels][1] = {};
   const T* input = args.input + channel;
-#pragma GCC unroll 4
+#pragma GCC unroll 6
   for (int r = 0; r < Sizes::kRowsBefore; ++r, input += args.h_tap)
     if (r >= first_row && r < end_row) row.add_all(input, r, sum);
   for (Index line = 0; line < args.lines; ++line) {
@@ -102,7 +103,7 @@ PYCONV_INLINE void RollingVector(const ChannelVectorArgs<T>& args, Index channel
     NextLine(&output, args.out_line_step);
 #pragma GCC unroll 7
     for (int p = 0; p < kPixels; ++p) {
-#pragma GCC unroll 4
+#pragma GCC unroll 6
       for (int l = 0; l + 1 < Sizes::kLines; ++l) sum[l][p][0] = sum[l + 1][p][0];
       sum[Sizes::kLines - 1][p][0] = Zero<T>();
     }
