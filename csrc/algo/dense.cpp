@@ -73,6 +73,10 @@ void cut_for_threads(ConvPlan* plan, Index tile_oc, Index tile_cols) {
   while (uneven() && b.cols > ceil_div(tile_cols, 4)) --b.cols;
 }
 
+std::size_t input_bytes(const ConvProblem& p) {
+  return static_cast<std::size_t>(p.batch * p.in_ch * p.in.product()) * element_bytes(p);
+}
+
 namespace {
 
 std::size_t output_bytes(const ConvProblem& p) {
@@ -89,8 +93,7 @@ bool outgrows_caches(const ConvProblem& p) {
 bool outgrows_l2(const ConvProblem& p) { return output_bytes(p) >= kLargeOutput; }
 
 bool asks_for_memory(const ConvProblem& p, std::size_t found) {
-  const std::size_t input = static_cast<std::size_t>(p.batch * p.in_ch * p.in.product()) * element_bytes(p);
-  return input + output_bytes(p) > found;
+  return input_bytes(p) + output_bytes(p) > found;
 }
 
 std::size_t found_in_l3() { return has_large_l1() ? cache_sizes().l3 / 4 : 0; }

@@ -32,6 +32,7 @@ Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number);
 // end with some threads idle; then in finer steps, narrow tiles last.
 void cut_for_threads(ConvPlan* plan, Index tile_oc, Index tile_cols);
 
+std::size_t input_bytes(const ConvProblem& p);
 // Whether whoever reads the output will not find it in L2.
 bool outgrows_caches(const ConvProblem& p);
 // The same where nothing hides its way there.

@@ -107,7 +107,7 @@ class DepthwiseRows {
         max_pixels_(kernels_.most_pixels(p_.in_ch_per_group(), plan.blocking.rolling)),
         takes_blocks_(half_lines(p_, lanes_) && p_.in_ch_per_group() == 1),
         blocks_outer_(has_large_l1() || shares_lines()),
-        asks_(asks_for_memory(p_, found())),
+        asks_(rows_ask_ahead(p_, lanes_)),
         residual_(static_cast<const T*>(operands.residual)) {
     call_.bias = static_cast<const T*>(operands.bias);
     call_.out_n_stride = plan.request.out.channel;
@@ -186,15 +186,6 @@ class DepthwiseRows {
     each_vector([&](const ChannelRange& one) {
       for (const Block& block : blocks) block.kernel(block.args, one);
     });
-  }
-
-  // Bytes that need not be asked for. Vectors of half a line take memory in its order, which prefetchers
-  // follow: from L3 asking costs a quarter (Zen 3, 32 MB shared with other machines: 3x3 144@112 stride
-  // 2, 9.0 MB, 300 us, 404 asked for), from memory it saves a third (3x3 192@80, 9.8 MB, 526 and 676 us in a
-  // quiet minute, 1260 and 816 in another).
-  std::size_t found() const {
-    const bool by_lines = has_large_l1() || !half_lines(p_, lanes_);
-    return by_lines ? found_in_l3() : cache_sizes().l3 / 32 * 9;
   }
 
   // Pixels of no whole number of cache lines share lines with their neighbours: all vectors take a block
