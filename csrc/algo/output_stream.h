@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "core/aligned_buffer.h"
+#include "core/types.h"
 #include "kernels/kernel_table.h"
 
 namespace pyconv {

@@ -6,7 +6,7 @@
 #include <mutex>
 
 #include "algo/winograd_input.h"
-#include "core/aligned_buffer.h"
+#include "runtime/aligned_buffer.h"
 
 namespace pyconv {
 

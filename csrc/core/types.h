@@ -9,6 +9,8 @@ namespace pyconv {
 // All sizes, strides and offsets; strides count elements, never bytes.
 using Index = std::int64_t;
 
+constexpr std::size_t kCacheLine = 64;  // bytes
+
 // Spatial dimensions are always (d, h, w): a 1-D problem has d = h = 1, a 2-D problem d = 1.
 constexpr int kMaxSpatial = 3;
 enum SpatialDim : int { kD = 0, kH = 1, kW = 2 };

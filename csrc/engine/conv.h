@@ -5,8 +5,8 @@
 #include <mutex>
 #include <string>
 
-#include "core/aligned_buffer.h"
 #include "engine/select.h"
+#include "runtime/aligned_buffer.h"
 
 namespace pyconv {
 

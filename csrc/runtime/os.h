@@ -42,8 +42,9 @@ bool start_thread(void (*entry)(void*), void* argument);
 // Handlers around fork(); any may be null. Call before the state they protect can be in use.
 void at_fork(void (*prepare)(), void (*parent)(), void (*child)());
 
-// Zeroed pages, the address a multiple of `alignment` (a multiple of the page size), huge pages advised.
-void* map_huge(std::size_t bytes, std::size_t alignment);  // null on failure
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+// Zeroed pages from a multiple of kHugePage on, huge ones advised.
+void* map_huge(std::size_t bytes);  // null on failure
 void unmap(void* address, std::size_t bytes);
 
 }  // namespace pyconv::os

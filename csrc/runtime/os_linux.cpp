@@ -87,15 +87,16 @@ bool start_thread(void (*entry)(void*), void* argument) {
 
 void at_fork(void (*prepare)(), void (*parent)(), void (*child)()) { pthread_atfork(prepare, parent, child); }
 
-void* map_huge(std::size_t bytes, std::size_t alignment) {
-  const std::size_t reserved = bytes + alignment;
+void* map_huge(std::size_t bytes) {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const std::size_t whole = (bytes + page - 1) / page * page, reserved = whole + kHugePage;
   void* raw = mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (raw == MAP_FAILED) return nullptr;
-  const std::size_t skipped = (alignment - reinterpret_cast<std::uintptr_t>(raw) % alignment) % alignment;
+  const std::size_t skipped = (kHugePage - reinterpret_cast<std::uintptr_t>(raw) % kHugePage) % kHugePage;
   char* const address = static_cast<char*>(raw) + skipped;
   if (skipped != 0) munmap(raw, skipped);
-  munmap(address + bytes, alignment - skipped);  // never empty: skipped < alignment
-  madvise(address, bytes, MADV_HUGEPAGE);
+  munmap(address + whole, kHugePage - skipped);  // never empty: skipped < kHugePage
+  madvise(address, whole, MADV_HUGEPAGE);
   return address;
 }
 

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <type_traits>
 
-#include "core/aligned_buffer.h"
 #include "core/types.h"
 
 namespace pyconv {

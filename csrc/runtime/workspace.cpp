@@ -8,7 +8,7 @@
 #include <mutex>
 #include <new>
 
-#include "core/aligned_buffer.h"
+#include "core/types.h"
 #include "runtime/cpu.h"
 #include "runtime/os.h"
 
@@ -30,7 +30,6 @@ namespace {
 
 using Memory = ScratchBlock::Memory;
 
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kSmallest = 4096, kLargestSmall = std::size_t{512} << 10;
 // Scratch stays below kMaxScratchPerThread; the weights that a plain function packs for one call may be
 // larger.
@@ -58,12 +57,12 @@ void guard(const Memory& memory, std::size_t bytes) {
 
 Memory* make_memory(std::size_t bytes, int size_class) {
   if (bytes > SIZE_MAX / 2) throw std::bad_alloc();
-  std::size_t capacity = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+  std::size_t capacity = (bytes + os::kHugePage - 1) / os::kHugePage * os::kHugePage;
   if (size_class == kArenaClass) capacity = kArena;
   if (size_class >= 0 && size_class < kSmallClasses) capacity = kSmallest << size_class;
   auto* memory = new Memory{nullptr, capacity, 0, size_class, nullptr};
   const bool small = capacity <= kLargestSmall;
-  memory->address = small ? std::aligned_alloc(kCacheLine, capacity) : os::map_huge(capacity, kHugePage);
+  memory->address = small ? std::aligned_alloc(kCacheLine, capacity) : os::map_huge(capacity);
   if (memory->address != nullptr) return memory;
   delete memory;
   throw std::bad_alloc();
@@ -145,8 +144,9 @@ ScratchBlock::ScratchBlock(std::size_t bytes) {
   const int size_class = size_class_of(bytes);
   memory_ = size_class == kUnkept ? nullptr : idle_list().take(size_class, bytes);
   if (memory_ == nullptr) memory_ = make_memory(bytes, size_class);
-  const std::size_t touched =
-      size_class == kArenaClass ? (bytes + kHugePage - 1) / kHugePage * kHugePage : memory_->capacity;
+  const std::size_t touched = size_class == kArenaClass
+                                  ? (bytes + os::kHugePage - 1) / os::kHugePage * os::kHugePage
+                                  : memory_->capacity;
   if (touched > memory_->resident) memory_->resident = touched;
   guard(*memory_, bytes);
   data_ = memory_->address;

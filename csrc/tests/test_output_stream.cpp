@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "doctest/doctest.h"
+#include "runtime/aligned_buffer.h"
 #include "tests/kernel_support.h"
 
 using namespace pyconv;

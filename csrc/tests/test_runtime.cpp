@@ -16,12 +16,16 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/check.h"
+#include "core/types.h"
 #include "doctest/doctest.h"
+#include "runtime/aligned_buffer.h"
 #include "runtime/cpu.h"
 #include "runtime/fp_mode.h"
+#include "runtime/os.h"
 #include "runtime/workspace.h"
 
 namespace fs = std::filesystem;
@@ -63,6 +67,21 @@ std::size_t resident_bytes() {
 }
 
 }  // namespace
+
+TEST_CASE("buffers are aligned and whole, small ones and those on huge pages") {
+  for (std::size_t bytes :
+       {std::size_t{1}, std::size_t{64}, os::kHugePage - 1, os::kHugePage, 2 * os::kHugePage + 3}) {
+    CAPTURE(bytes);
+    AlignedBuffer buffer(bytes);
+    const auto address = reinterpret_cast<std::uintptr_t>(buffer.data());
+    CHECK(buffer.size() == bytes);
+    CHECK(address % (bytes < os::kHugePage ? kCacheLine : os::kHugePage) == 0);
+    std::memset(buffer.data(), 1, bytes);
+    const AlignedBuffer moved = std::move(buffer);
+    CHECK(static_cast<const char*>(moved.data())[bytes - 1] == 1);
+  }
+  CHECK(AlignedBuffer(0).data() == nullptr);
+}
 
 TEST_CASE("instruction sets go to names and back, and unknown names are refused") {
   for (Isa isa : {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512, Isa::kNeon}) {
