@@ -129,8 +129,8 @@ class RowsInPlace {
   // and 51).
   static constexpr Index kFewRollingLines = 4;
   // Five or seven rows of taps read four or six lines more than a tile has: tall tiles, and few of them for a
-  // thread. Of a tile all that has to stay in L2 are the columns that neighbouring blocks share (7x7 192@28:
-  // 178 us line by line, 14 lines 149, 28 125; 5x5 240@28 in tiles of 4 lines 118, 16 83; two threads,
+  // thread. Of a tile all that has to stay in L2 are the columns that neighbouring blocks share (7x7 192@28
+  // in tiles of 14 lines 149 us, 28 125; 5x5 240@28 in tiles of 4 lines 118, 16 83; two threads,
   // 1632@12 171 and 98).
   static constexpr Index kTallLines = 28, kTallPerThread = 2;
 
@@ -174,9 +174,9 @@ class RowsInPlace {
     const bool found = rolls_ && !rows_ask_ahead(p_, lanes_) && input_bytes(p_) <= cache_sizes().l2 / 2;
     const auto limit = [&] {
       if (found) return cache_sizes().l2;
+      if (tall_) return b_->rows < kTallLines ? kL2Bytes : kL2Bytes / 4;
       // Half of L2 is all of it where that is 512 KB (Zen 3, 3x3x3 54@16x112x112 10.3 ms, a quarter 8.6).
       const bool planes = p_.kernel[kD] > 1 && !half_lines(p_, lanes_);
-      if (tall_) return b_->rows < kTallLines ? kL2Bytes : kL2Bytes / 4;
       const bool half = planes || (narrowed_ && !cut_) || (rolls_ && b_->rows < kFewRollingLines);
       return half ? kL2Bytes / 2 : kL2Bytes / 4;
     };
@@ -221,7 +221,7 @@ void choose_depths_in_place(const ConvProblem& p, Index lanes, Index register_co
   b->cols = EvenSplit(p.out[kW], b->cols).size(0);
   const Index wanted = threads > 1 ? kTilesPerThread * threads : 1;
   const auto may_be = [&](Index rows, Index deep) {
-    return tiles(rows, deep) >= wanted && (fits(rows, deep) || (found && rows > 1));
+    return tiles(rows, deep) >= wanted && fits(found ? 1 : rows, deep);
   };
   b->rows = b->depths = 1;
   while (b->depths < depths && may_be(b->rows, b->depths + 1)) ++b->depths;

@@ -62,8 +62,8 @@ struct TapGrid {
 // The rolling kernels roll the sums of the lines over the input's rows, which are h_tap apart: lines are
 // `stride` of them apart (line_step == stride * h_tap). Where depths are rolled, they are the lines, planes
 // the rows, and the plane's rows of taps, kernel[kD] of them d_tap apart, are added in order. Rows that count
-// are [first_row, end_row); of the columns the first does not if first_column is 1, nor the last if
-// end_column excludes it. In a group of several channels (2, 4 or 8, in as many as out) a tap has the
+// are [first_row, end_row), and columns [first_column, end_column): all but half of a row's taps at most at
+// either end. In a group of several channels (2, 4 or 8, in as many as out) a tap has the
 // products with channels j of the input in order, whose weights are weights_j apart; vectors, wider than
 // a group, begin at a multiple of it.
 template <class T>

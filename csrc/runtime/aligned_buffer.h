@@ -13,8 +13,8 @@ struct FreeBuffer {
 };
 
 // From 2 MB on on huge pages: weights that come from memory are read page after page, and every small page is
-// one more address to translate (3x3 1024@7, 67 MB, Emerald Rapids: 10.7 ms on small pages, 8.0 so; two
-// threads 4.6 and 2.6).
+// one more address to translate (3x3 1024@7, 67 MB, Emerald Rapids: 10.5 ms on small pages, 9.5 so; two
+// threads 5.5 and 4.6).
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
