@@ -22,9 +22,9 @@ constexpr double kDenseFlopsPerUs = 1.0e5;
 // with at least a quarter of the rate, as long as one group fills them.
 constexpr Index kDenseVectorBytes = 64;
 constexpr double kDenseLeastFilled = 0.25;
-// Weights that caches do not hold come from memory.
-constexpr double kCachedWeights = 1.0e6;
-constexpr double kWeightsReadPerUs = 4.5e3;
+// Weights that L2 does not hold come from L3, those that no cache holds from memory.
+constexpr double kWeightsInL2 = 2.5e5, kWeightsInL3 = 1.0e6;
+constexpr double kWeightsFromL3PerUs = 1.0e4, kWeightsFromMemoryPerUs = 4.5e3;
 
 inline double padded_out_ch(const ConvProblem& p) {
   return static_cast<double>(
@@ -32,7 +32,10 @@ inline double padded_out_ch(const ConvProblem& p) {
 }
 
 inline double weights_read_us(double elements) {
-  return elements > kCachedWeights ? (elements - kCachedWeights) / kWeightsReadPerUs : 0.0;
+  double us = 0;
+  if (elements > kWeightsInL2) us += (min_of(elements, kWeightsInL3) - kWeightsInL2) / kWeightsFromL3PerUs;
+  if (elements > kWeightsInL3) us += (elements - kWeightsInL3) / kWeightsFromMemoryPerUs;
+  return us;
 }
 
 inline double dense_cost_us(const ConvProblem& p) {
@@ -81,7 +84,7 @@ constexpr double kWinogradCallTerms = 4;         // a microkernel call costs as 
 constexpr double kWinogradInputsPerUs = 4.6e3;   // elements of transformed inputs,
 constexpr double kWinogradOutputsPerUs = 1.0e4;  // of products transformed back,
 constexpr double kWinogradStridedPerUs = 6.0e3;  // of both, besides, where a row's tiles are not neighbours
-constexpr double kWinogradWeightsPerUs = 5.0e4;  // and of transformed weights, once a call
+constexpr double kWinogradWeightsPerUs = 2.5e4;  // and of transformed weights, once a call
 constexpr double kWinogradTilesPerUs = 28;       // what a tile costs besides
 constexpr double kWinogradLanes = 16;            // channels that are transformed together
 // Of fewer channels a pixel is read by masks, in lines that hold several: channels-last, with 3 to 6 of them
