@@ -129,12 +129,12 @@ constexpr std::size_t kWeightsFoundInL3 = std::size_t{4} << 20;
 constexpr Index kBandBesideOutput = 128 << 10, kBandInL3 = 2 << 20;
 
 Index band_limit(const ConvProblem& p, const Blocking& b, std::size_t group_weights) {
-  constexpr Index kShareOfL2 = static_cast<Index>(kL2Bytes / 2);
+  const Index share_of_l2 = max_of(static_cast<Index>(kL2Bytes), static_cast<Index>(cache_sizes().l2)) / 2;
   if (b.kind == TileKind::kPixelVector && p.taps() == 1) return kPanelBytes;
   if (b.kind == TileKind::kPixelVector && !has_large_l1()) return kRowsBytes;
-  if (group_weights <= kL2Bytes / 2 || cache_sizes().l2 >= kL2Bytes) return kShareOfL2;
+  if (group_weights <= kL2Bytes / 2 || cache_sizes().l2 >= kL2Bytes) return share_of_l2;
   if (group_weights > kWeightsFoundInL3) return kBandInL3;
-  return b.in_place ? kBandBesideOutput : kShareOfL2;
+  return b.in_place ? kBandBesideOutput : share_of_l2;
 }
 
 // The largest band that stays in its part of a cache, whole rows first; never less than one tile.
@@ -232,14 +232,15 @@ Index pixels_per_call(const ConvProblem& p, const Blocking& b) {
   return max_of(1, (b.kind == TileKind::kPixelVector ? 2 : 1) * kCallBytes / bytes);
 }
 
-// One band: each tile of weights is used once, unless all are for each tile of pixels. Where L2 is small
-// those of pointwise layers are packed before: swept tile by tile, output leaves in pieces of a tile's
-// channels (the function on Zen 3, us: 128 > 1024@28 3320 -> 2750, 112 > 672@24 1300 -> 1100; larger weights
-// 0.98 to 1.02, 7x7 stride 2 3 > 64@224 0.92).
+// One band: each tile of weights is used once, unless all are for each tile of pixels. Those are packed before:
+// swept tile by tile, output leaves in pieces of a tile's channels (the function on Zen 3, us: 128 > 1024@28
+// 3320 -> 2750, 112 > 672@24 1300 -> 1100; larger weights 0.98 to 1.02). Of several taps not where L2 is small
+// (Zen 3, 7x7 stride 2 3 > 64@224 0.92; Emerald Rapids, 4x4 stride 4 3 > 96@224 0.85 tile by tile, 3 > 128
+// 0.87).
 bool uses_tiles_once(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const Blocking& b = plan.blocking;
-  const bool swept = b.oc_inner && p.taps() == 1 && cache_sizes().l2 < kL2Bytes &&
+  const bool swept = b.oc_inner && (p.taps() == 1 || cache_sizes().l2 >= kL2Bytes) &&
                      plan.packed_bytes <= static_cast<std::size_t>(p.groups) * kL2Bytes / 2;
   return plan.chunks == p.groups * chunk_grid(plan).oc_chunks && b.groups_per_chunk == 1 && !b.streams &&
          !swept;
