@@ -217,26 +217,29 @@ bool gathers(const Request& r, const DenseKernels<T>& kernels, std::size_t group
          filled <= 0.85 * rows_inside(p) && (r.in.channel == 1 || !overlap) && kIm2col.supports(p, Reason());
 }
 
-// What a call costs besides its sums (75 cycles, Zen 3) shows where these are short: as many neighbouring
-// tiles share a call as leave room in L1 for the weights of a tile; of pixel vectors, whose rows are copied
-// into L1 for all of them, twice as many (fifteen layers of up to 147 terms in a sum, both layouts, 8, 16,
-// 32, 64 KB: 0.98, 1.07, 1.09, 1.09; channels-last stems stream best with 16). Long sums are calls of their
-// own.
+// What a call costs besides its sums (75 cycles, Zen 3) shows where these are short, and its weights come
+// from L2: as many neighbouring tiles share a call as leave room in L1 for the weights of a tile; of pixel
+// vectors, whose rows are copied into L1 for all of them, twice as many (Zen 3, fifteen layers of up to 147
+// terms in a sum, both layouts, 8, 16, 32, 64 KB: 0.98, 1.07, 1.09, 1.09; channels-last stems stream best
+// with 16). With a large L1 as much for either, and of outputs only those that stay to be streamed (Emerald
+// Rapids, 23 channels-last layers: 1.028, worst 0.96). Long sums are calls of their own.
 Index pixels_per_call(const ConvProblem& p, const Blocking& b) {
-  constexpr Index kCallBytes = 16 << 10, kLongSum = 192;
+  constexpr Index kLongSum = 192;
+  const Index call_bytes = (b.kind == TileKind::kPixelVector || has_large_l1() ? 32 : 16) << 10;
   if (b.kind == TileKind::kTransposed || p.in_ch_per_group() * p.taps() > kLongSum) return 1;
   const Index rows = p.kernel[kD] * p.kernel[kH];
   const Index inputs = p.in_ch_per_group() * rows * min_of(p.stride[kW], p.kernel[kW]);
-  const Index outputs = b.oc_inner ? b.oc_per_chunk * b.groups_per_chunk : 0;
+  const bool outputs_stay = b.oc_inner && (b.streams || !has_large_l1());
+  const Index outputs = outputs_stay ? b.oc_per_chunk * b.groups_per_chunk : 0;
   const Index bytes = (inputs + outputs) * static_cast<Index>(element_bytes(p));
-  return max_of(1, (b.kind == TileKind::kPixelVector ? 2 : 1) * kCallBytes / bytes);
+  return max_of(1, call_bytes / bytes);
 }
 
-// One band: each tile of weights is used once, unless all are for each tile of pixels. Those are packed before:
-// swept tile by tile, output leaves in pieces of a tile's channels (the function on Zen 3, us: 128 > 1024@28
-// 3320 -> 2750, 112 > 672@24 1300 -> 1100; larger weights 0.98 to 1.02). Of several taps not where L2 is small
-// (Zen 3, 7x7 stride 2 3 > 64@224 0.92; Emerald Rapids, 4x4 stride 4 3 > 96@224 0.85 tile by tile, 3 > 128
-// 0.87).
+// One band: each tile of weights is used once, unless all are for each tile of pixels. Those are packed
+// before: swept tile by tile, output leaves in pieces of a tile's channels (the function on Zen 3, us: 128 >
+// 1024@28 3320 -> 2750, 112 > 672@24 1300 -> 1100; larger weights 0.98 to 1.02). Of several taps not where L2
+// is small (Zen 3, 7x7 stride 2 3 > 64@224 0.92; Emerald Rapids, 4x4 stride 4 3 > 96@224 0.85 tile by tile, 3
+// > 128 0.87).
 bool uses_tiles_once(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const Blocking& b = plan.blocking;
@@ -278,8 +281,8 @@ ConvPlan plan_for(const Request& request) {
     const std::size_t bytes = static_cast<std::size_t>(elements) * sizeof(T);
     return bytes <= 2 * kL2Bytes && bytes + band <= kMaxScratchPerThread;
   };
-  b.pixels_per_call = pixels_per_call(p, b);
   b.streams = streams_output(plan);
+  b.pixels_per_call = pixels_per_call(p, b);
   b.streams = b.streams && fits(stream_elements(plan));
   b.packs_tiles = uses_tiles_once(plan);
   b.packs_tiles = b.packs_tiles && fits(tile_elements(plan));
