@@ -3,8 +3,8 @@
 // core at 3.7 GHz: depthwise's are estimates; Winograd's, and what direct reads from memory, were fitted to
 // 215 layers of ../shared/data/layers.csv of all kernels and strides, float32, layer and plain function in
 // both memory formats alike (docs/decisions/0017): there the choice took 1.008 times as long as the best one,
-// geometric mean, and 1.32 times at worst. What weights cost that come from memory is between Zen 4 and Zen 5
-// (docs/decisions/0024).
+// geometric mean, and 1.32 times at worst. What weights cost is between Zen 4, Zen 5 and Emerald Rapids
+// (docs/decisions/0024 and 0038).
 #pragma once
 
 #include <limits>
@@ -101,8 +101,9 @@ struct WinogradWork {
   bool strided;  // neighbouring tiles lie apart: w is dilated, or is not the innermost dimension
 };
 
-// The plain function transforms the weights every call, the layer never, and the choice is one: half of the
-// transform's price, as far as it exceeds the packing that direct needs as well, is in the fit.
+// The plain function transforms the weights every call, the layer never, and the choice is one: a seventh of
+// the transform's price (3.5e3 elements a microsecond), as far as it exceeds the packing that direct needs as
+// well, serves both best (docs/decisions/0038).
 inline double winograd_cost_us(const WinogradWork& w) {
   const double in_ch = kWinogradLanes * static_cast<double>(ceil_div(static_cast<Index>(w.in_ch), 16));
   const double pairs = w.in_ch * w.out_ch, terms = w.in_ch * w.outer_taps * w.products / w.panels;

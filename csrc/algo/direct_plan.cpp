@@ -237,9 +237,9 @@ Index pixels_per_call(const ConvProblem& p, const Blocking& b) {
 
 // One band: each tile of weights is used once, unless all are for each tile of pixels. Those are packed
 // before: swept tile by tile, output leaves in pieces of a tile's channels (the function on Zen 3, us: 128 >
-// 1024@28 3320 -> 2750, 112 > 672@24 1300 -> 1100; larger weights 0.98 to 1.02). Of several taps not where L2
-// is small (Zen 3, 7x7 stride 2 3 > 64@224 0.92; Emerald Rapids, 4x4 stride 4 3 > 96@224 0.85 tile by tile, 3
-// > 128 0.87).
+// 1024@28 3320 -> 2750, 112 > 672@24 1300 -> 1100; larger weights 0.98 to 1.02; on Emerald Rapids 4x4 stride
+// 4 3 > 128@224 0.89 tile by tile). Of several taps not where L2 is small (Zen 3, 7x7 stride 2 3 > 64@224
+// 0.92).
 bool uses_tiles_once(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const Blocking& b = plan.blocking;
