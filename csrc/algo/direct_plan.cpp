@@ -221,16 +221,17 @@ bool gathers(const Request& r, const DenseKernels<T>& kernels, std::size_t group
 // from L2: as many neighbouring tiles share a call as leave room in L1 for the weights of a tile; of pixel
 // vectors, whose rows are copied into L1 for all of them, twice as many (Zen 3, fifteen layers of up to 147
 // terms in a sum, both layouts, 8, 16, 32, 64 KB: 0.98, 1.07, 1.09, 1.09; channels-last stems stream best
-// with 16). With a large L1 as much for either, and of outputs only those that stay to be streamed (Emerald
-// Rapids, 23 channels-last layers: 1.028, worst 0.96). Long sums are calls of their own.
+// with 16). With a large L1 outputs need room only until they are streamed, and inputs get twice as much
+// where none are (Emerald Rapids, 23 channels-last layers: 1.028, worst 0.96). Long sums are calls of their
+// own.
 Index pixels_per_call(const ConvProblem& p, const Blocking& b) {
   constexpr Index kLongSum = 192;
-  const Index call_bytes = (b.kind == TileKind::kPixelVector || has_large_l1() ? 32 : 16) << 10;
+  const bool outputs_stay = b.streams || !has_large_l1();
+  const Index call_bytes = (b.kind == TileKind::kPixelVector || !outputs_stay ? 32 : 16) << 10;
   if (b.kind == TileKind::kTransposed || p.in_ch_per_group() * p.taps() > kLongSum) return 1;
   const Index rows = p.kernel[kD] * p.kernel[kH];
   const Index inputs = p.in_ch_per_group() * rows * min_of(p.stride[kW], p.kernel[kW]);
-  const bool outputs_stay = b.oc_inner && (b.streams || !has_large_l1());
-  const Index outputs = outputs_stay ? b.oc_per_chunk * b.groups_per_chunk : 0;
+  const Index outputs = outputs_stay && b.oc_inner ? b.oc_per_chunk * b.groups_per_chunk : 0;
   const Index bytes = (inputs + outputs) * static_cast<Index>(element_bytes(p));
   return max_of(1, call_bytes / bytes);
 }
