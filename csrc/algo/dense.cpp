@@ -102,10 +102,10 @@ bool streams_output(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const ActivationStrides& out = plan.request.out;
   const Blocking& b = plan.blocking;
+  if (cache_sizes().l2 > kL2Bytes && p.in_ch_per_group() * p.taps() < kTermsHidingStreams) return false;
   // The buffer stays in L2; where that has 512 KB and weights come from L3, in half of L1 (Zen 3, AVX2, us:
   // 128 > 1024@28 2500, not streamed 2380, 160 > 960@24 2080 and 1990; 64 > 256@56 1240 and 1380).
   const bool small_l2 = cache_sizes().l2 < kL2Bytes;
-  if (cache_sizes().l2 > kL2Bytes && p.in_ch_per_group() * p.taps() < kTermsHidingStreams) return false;
   const Index rows = small_l2 ? plan.request.table->dense_f32.oc_vector.max_rows : kMaxTileRows;
   const std::size_t room = small_l2 ? std::size_t{16} << 10 : kL2Bytes / 4;
   const std::size_t tile = static_cast<std::size_t>(rows * p.out_ch) * element_bytes(p);
