@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -19,6 +20,8 @@
 #include "core/types.h"
 #include "kernels/kernel_table.h"
 #include "runtime/cpu.h"
+#include "runtime/fp_mode.h"
+#include "runtime/workspace.h"
 
 namespace pyconv_tests {
 
@@ -96,6 +99,29 @@ class GuardedBuffer {
   T* data_;
   T* canary_;
 };
+
+// Leaves what nobody should compute with in the scratch that the next borrower of so many bytes gets:
+// denormals, of float and of double.
+inline void spoil_scratch(std::size_t bytes) {
+  const pyconv::ScratchBlock first(bytes), second(bytes);
+  for (const pyconv::ScratchBlock* block : {&first, &second})
+    std::fill_n(block->as<std::uint32_t>(), bytes / sizeof(std::uint32_t), 1u);
+}
+
+// Runs f; whether it computed with a denormal or with a signalling NaN on this thread, as far as the
+// processor can tell.
+template <class F>
+bool meets_garbage(F&& f) {
+#if defined(__x86_64__)
+  constexpr unsigned kInvalid = 1, kDenormal = 2;
+  pyconv::DefaultFpMode::raised = 0;
+  f();
+  return (pyconv::DefaultFpMode::raised & (kInvalid | kDenormal)) != 0;
+#else
+  f();
+  return false;
+#endif
+}
 
 // The same bits; NaN equals NaN whatever its payload (outside promise 1).
 template <class T>
