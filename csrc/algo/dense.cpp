@@ -178,6 +178,17 @@ void TileSweep<T>::ask_ahead(Index tiles) {
       __builtin_prefetch(ahead.pixel + k, 0, 2);
 }
 
+// The same of pixel vectors, and the output of the next call: of the next tile of channels, in the end
+// `right`.
+template <class T>
+void TileSweep<T>::ask_between_terms(Index tiles, const T* right) {
+  const Index share = ahead.channel_step == 0 ? 0 : ceil_div(ahead.channels, tiles);
+  args.ahead = {tiles > 1 ? args.out + tile_oc * args.out_m_stride : right, ahead.pixel, share,
+                ahead.channel_step};
+  ahead.pixel += share * ahead.channel_step;
+  ahead.channels -= share;
+}
+
 template <class T>
 void TileSweep<T>::run_oc_vectors(Index pixels, Index oc, Index groups_left) {
   const TileFn<T>* tile = kernels->oc_vector.tile[pixels];
@@ -197,7 +208,12 @@ void TileSweep<T>::run_pixel_vectors(Index pixels, Index oc) {
   const TileSet<T>& tiles = kernels->tiles(plan->blocking.kind);
   const Index vectors = ceil_div(pixels, kernels->lanes);
   args.n_valid = pixels;
-  for (; oc > 0; oc -= tile_oc, next_tile()) tiles.tile[min_of(oc, tile_oc)][vectors](args);
+  const T* const right = args.out + args.tiles * pixels;
+  for (; oc > 0; oc -= tile_oc, next_tile()) {
+    if (ahead.pixel) ask_between_terms(ceil_div(oc, tile_oc), right);
+    tiles.tile[min_of(oc, tile_oc)][vectors](args);
+  }
+  args.ahead.out = ahead.pixel = nullptr;
 }
 
 template <class T>

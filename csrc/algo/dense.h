@@ -64,10 +64,12 @@ struct TileSweep {
   // Of a sum that is taken up again: k already done, and elements between the carries of neighbouring tiles.
   Index k_done = 0, carry_step = 0;
   // Input that the tiles of the next run() ask for, each its share: a core has 24 lines on their way, and a
-  // whole tile's at once keep it waiting (1x1 stride 2 64 > 96, 184x248: 2265 us, spread 2050).
+  // whole tile's at once keep it waiting (1x1 stride 2 64 > 96, 184x248: 2265 us, spread 2050). Of pixel
+  // vectors that is a row of as many pixels as run() has of each channel; read in place, it lies to the right
+  // of theirs, and channel_step is 0.
   struct Ahead {
     const T* pixel = nullptr;
-    Index pixels = 0, pixel_step = 0, channels = 0;
+    Index pixels = 0, pixel_step = 0, channels = 0, channel_step = 0;
   } ahead;
   Index group_step = 0;  // elements between the activations of neighbouring groups of a chunk
 
@@ -83,6 +85,7 @@ struct TileSweep {
  private:
   void place(const Chunk& chunk, Index group, Index oh, Index ow, Index oc0);
   void ask_ahead(Index tiles);
+  void ask_between_terms(Index tiles, const T* right);
   void run_oc_vectors(Index pixels, Index oc, Index groups_left);
   void run_pixel_vectors(Index pixels, Index oc);
   void next_tile();

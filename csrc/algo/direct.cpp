@@ -199,7 +199,7 @@ class DirectRun {
           pack_band(plan_, layout_, kernels_, input_, chunk, band);
           packed_band = chunk.band;
         }
-        run_chunk(sweep, runs, chunk, band_start(chunk, band), tile);
+        run_chunk(sweep, runs, chunk, plan_.blocking.in_place ? input_at(chunk, 0, 0) : band, tile);
       }
     });
   }
@@ -215,15 +215,27 @@ class DirectRun {
     args->chain_step = chains.block * layout_.channel;
   }
 
-  const T* band_start(const Chunk& chunk, const T* band) const {
-    if (!plan_.blocking.in_place) return band;
+  // Where the first input of output (row, col) of a chunk lies.
+  const T* input_at(const Chunk& chunk, Index row, Index col) const {
     const ConvProblem& p = plan_.request.problem;
     const ActivationStrides& in = plan_.request.in;
-    const Spatial first{{chunk.od, chunk.row0, chunk.col0}};
+    const Spatial output{{chunk.od, chunk.row0 + row, chunk.col0 + col}};
     const T* start = input_ + chunk.image * in.batch + chunk.group * p.in_ch_per_group() * in.channel;
     for (int dim = kD; dim <= kW; ++dim)
-      start += (first[dim] * p.stride[dim] - p.pad_begin[dim]) * in.spatial[dim];
+      start += (output[dim] * p.stride[dim] - p.pad_begin[dim]) * in.spatial[dim];
     return start;
+  }
+
+  // The pixels that the run() after one of `made` pixels from (r, c) on brings into L1, or those of the next
+  // band that will lie where these do.
+  void ask_for_pixels(TileSweep<T>& sweep, const Chunk& chunk, Index r, Index c, Index made) const {
+    const bool in_place = plan_.blocking.in_place;
+    const ConvProblem& p = plan_.request.problem;
+    const Index next = in_place ? c + made : c + chunk.cols;
+    if (chunk.col0 + next >= p.out[kW]) return;
+    sweep.ahead.pixel = input_at(chunk, r, next);
+    sweep.ahead.channels = p.in_ch_per_group();
+    sweep.ahead.channel_step = in_place ? 0 : plan_.request.in.channel;
   }
 
   void run_chunk(TileSweep<T>& sweep, TileRuns& runs, const Chunk& chunk, const T* act, T* tile) const {
@@ -274,6 +286,7 @@ class DirectRun {
         sweep.ahead = {row_ends ? act + (r + 1) * next_row : tile + made * layout_.output,
                        min_of(tiles * split.size(0) * unit, chunk.cols), layout_.output,
                        chunk.groups * p.in_ch_per_group()};
+      if (asks_between_terms_ && oc == chunk.oc) ask_for_pixels(sweep, chunk, r, c, made);
       sweep.run(tile, chunk, chunk.row0 + r, chunk.col0 + c, pixels, oc0, oc, tiles);
       c += made;
     }
@@ -284,6 +297,7 @@ class DirectRun {
   const bool asks_ahead_ = plan_.blocking.in_place && plan_.blocking.kind == TileKind::kOcVector &&
                            plan_.request.problem.taps() == 1 &&
                            asks_for_memory(plan_.request.problem, found_in_l3());
+  const bool asks_between_terms_ = pyconv::asks_between_terms(plan_);
   const T* input_;
   const ChunkGrid grid_;
   const BandLayout layout_;

@@ -59,6 +59,16 @@ PYCONV_INLINE const T* OcVectorRun(const T* act, Index row_bytes, Index length, 
   return weights;
 }
 
+template <class T, int kM, int kN>
+PYCONV_INLINE void AccumulatePixels(const V<T> (&x)[kN], const T* weights, V<T> (&acc)[kM][kN]) {
+#pragma GCC unroll 14
+  for (int m = 0; m < kM; ++m) {
+    const V<T> w = Set(weights[m]);
+#pragma GCC unroll 4
+    for (int n = 0; n < kN; ++n) Accumulate<T>(&acc[m][n], w, x[n]);
+  }
+}
+
 template <class T>
 constexpr int kPixelVectors = kRegisters == 32 || kVectorBytes == 32 ? 3 : 2;
 constexpr int kAhead = 8;
@@ -90,12 +100,7 @@ PYCONV_INLINE const T* PixelVectorTerms(const T* act, Index act_stride, Index le
     V<T> x[kN];
 #pragma GCC unroll 4
     for (int n = 0; n < kN; ++n) x[n] = load(n);
-#pragma GCC unroll 14
-    for (int m = 0; m < kM; ++m) {
-      const V<T> w = Set(weights[m]);
-#pragma GCC unroll 4
-      for (int n = 0; n < kN; ++n) Accumulate<T>(&acc[m][n], w, x[n]);
-    }
+    AccumulatePixels<T, kM, kN>(x, weights, acc);
   }
   return weights;
 }
@@ -220,6 +225,44 @@ __attribute__((noinline)) void RunTile(const TileArgs<T>& args, const T* first_a
   Finish<T, kM, kN>(args, sum, first_out);
 }
 
+template <class T, int kN, int kWrite, int kLevel>
+PYCONV_INLINE void AskForVectors(const T* first) {
+#pragma GCC unroll 4
+  for (int n = 0; n < kN; ++n) __builtin_prefetch(first + n * kLanes<T>, kWrite, kLevel);
+}
+
+// The terms of a tile's only run, and between them what TileArgs::ahead says: all at once it keeps a core
+// waiting, which has 16 lines on their way to L1.
+template <class T, int kM, int kN>
+PYCONV_INLINE void AskingTerms(const TileArgs<T>& args, const T* act, const T* next_out, const T* next_act,
+                               V<T> (&sum)[kM][kN]) {
+  const Index length = args.last_run_length, act_stride = args.act_stride, ask_step = args.ahead.step;
+  const Index out_every = length < kM ? 1 : length / kM, out_step = args.out_m_stride;
+  const Index rows = args.ahead.rows, act_every = rows == 0 || length < rows ? 1 : length / rows;
+  const T* weights = args.weights;
+  Index out_rows = kM, until_out = 1, until_act = 1;
+  for (const T* const end = weights + length * kM; weights != end;
+       act += act_stride, weights = Opaque(weights + kM)) {
+    V<T> x[kN];
+#pragma GCC unroll 4
+    for (int n = 0; n < kN; ++n) x[n] = LoadU(act + n * kLanes<T>);
+    if (--until_out == 0 && out_rows > 0) {
+      AskForVectors<T, kN, 1, 3>(next_out);
+      next_out += out_step;
+      --out_rows;
+      until_out = out_every;
+    }
+    if (rows == 0) {
+      AskForVectors<T, kN, 0, 3>(act + kN * kLanes<T>);
+    } else if (--until_act == 0) {
+      AskForVectors<T, kN, 0, 2>(next_act);
+      next_act += ask_step;
+      until_act = act_every;
+    }
+    AccumulatePixels<T, kM, kN>(x, weights, sum);
+  }
+}
+
 // A tile as most are, with half of what RunTile has to do around its sums: one chain of all runs, whole
 // vectors that lie side by side, no residual.
 template <class T, int kN>
@@ -227,15 +270,17 @@ PYCONV_INLINE bool IsPlain(const TileArgs<T>& args) {
   return args.chains == 1 && args.finish && !args.resume && !args.run_index && !args.residual &&
          args.out_n_stride == 1 && args.n_valid == kN * kLanes<T>;
 }
-template <class T, int kM, int kN, TileKind kKind>
-__attribute__((noinline)) void PlainTile(const TileArgs<T>& args, const T* act, T* out) {
+template <class T, int kM, int kN, TileKind kKind, bool kAsks>
+__attribute__((noinline)) void PlainTile(const TileArgs<T>& args, const T* act, T* out, const T* next_out,
+                                         const T* next_act) {
   constexpr bool kOc = kKind == TileKind::kOcVector;
   V<T> sum[kM][kN];
   SetZero<T, kM, kN>(sum);
+  if constexpr (kAsks) AskingTerms<T, kM, kN>(args, act, next_out, next_act, sum);
   const Index row_bytes = Opaque(args.act_stride * static_cast<Index>(sizeof(T)));
   const T* weights = args.weights;
   const Index* offset = args.run_offset;
-  for (Index runs = args.runs; runs > 0; runs = Opaque(runs - 1), ++offset)
+  for (Index runs = kAsks ? 0 : args.runs; runs > 0; runs = Opaque(runs - 1), ++offset)
     if constexpr (kOc)
       weights = OcVectorRun<T, kM, kN>(act + *offset, row_bytes, args.last_run_length, weights, sum);
     else
@@ -265,16 +310,26 @@ PYCONV_INLINE void RunTiles(const TileArgs<T>& args) {
   const Index pixels = kOc ? kM : args.n_valid;
   const Index act_step = pixels * (kOc ? args.act_stride : 1);
   const Index out_step = pixels * (kOc ? args.out_m_stride : args.out_n_stride);
-  if (args.finish) PrefetchOutput<T, kM, kN>(args, 0);
+  constexpr bool kHasPlain = kM * kN >= 8 && kM >= 4 && !kTail;
+  constexpr bool kMayAsk = kHasPlain && kKind == TileKind::kPixelVector && kN <= kPixelVectors<T>;
+  const bool plain = kHasPlain && IsPlain<T, kN>(args);
+  const bool asks = kMayAsk && plain && args.ahead.out != nullptr;
+  if (args.finish && !asks) PrefetchOutput<T, kM, kN>(args, 0);
   const T* act = args.act;
   Index out = 0;
-  constexpr bool kHasPlain = kM * kN >= 8 && kM >= 4 && !kTail;
-  const bool plain = kHasPlain && IsPlain<T, kN>(args);
   for (Index left = args.tiles; left > 0; --left, act += act_step, out += out_step) {
+    T* const out_here = args.out + out;
+    if constexpr (kMayAsk) {
+      if (asks) {
+        PlainTile<T, kM, kN, kKind, true>(
+            args, act, out_here, left > 1 ? out_here + out_step : args.ahead.out, args.ahead.act + out);
+        continue;
+      }
+    }
     if (left > 1) PrefetchOutput<T, kM, kN>(args, out + out_step);
     if constexpr (kHasPlain) {
       if (plain) {
-        PlainTile<T, kM, kN, kKind>(args, act, args.out + out);
+        PlainTile<T, kM, kN, kKind, false>(args, act, out_here, nullptr, nullptr);
         continue;
       }
     }

@@ -47,6 +47,15 @@ struct TileArgs : TileOutput<T> {
   T* carry;
   bool resume, finish;
 
+  // Of kPixelVector with one run: what is asked for while sums are made, unless `out` is null. That is the
+  // output of the tile after each one, of the call's last one at `out`. And input: `rows` rows of pixels from
+  // `act` on, `step` apart, as wide as the call; without rows the pixels to the right of those of each tile.
+  struct Ahead {
+    const T* out = nullptr;
+    const T* act = nullptr;
+    Index rows = 0, step = 0;
+  } ahead;
+
   // Tiles of the same runs and size whose pixels follow each other, in one call: the next one's act and out
   // lie one tile's pixels further. 1 of a sum that takes several calls, and of kTransposed.
   Index tiles = 1;
