@@ -98,6 +98,11 @@ bool asks_for_memory(const ConvProblem& p, std::size_t found) {
 
 std::size_t found_in_l3() { return has_large_l1() ? cache_sizes().l3 / 4 : 0; }
 
+bool asks_between_terms(const ConvProblem& p) {
+  const std::size_t l2 = cache_sizes().l2;
+  return l2 > kL2Bytes && asks_for_memory(p, l2 / 2);
+}
+
 bool streams_output(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const ActivationStrides& out = plan.request.out;
@@ -143,6 +148,9 @@ TileSweep<T>::TileSweep(const ConvPlan& conv_plan, const ConvOperands& operands,
   args.hi = static_cast<T>(request.problem.epilogue.hi);
   args.clamped = request.problem.epilogue.activation != Activation::kNone;
   args.finish = true;
+  // Behind long sums the output's way is hidden.
+  const bool short_sums = request.problem.in_ch_per_group() * request.problem.taps() < kTermsHidingStreams;
+  asks_for_output = oc_vector && !stream && short_sums && asks_between_terms(request.problem);
 }
 
 template <class T>
@@ -192,8 +200,10 @@ void TileSweep<T>::ask_between_terms(Index tiles, const T* right) {
 template <class T>
 void TileSweep<T>::run_oc_vectors(Index pixels, Index oc, Index groups_left) {
   const TileFn<T>* tile = kernels->oc_vector.tile[pixels];
+  const T* const right = args.out + args.tiles * pixels * args.out_m_stride;
   for (; oc > 0; oc -= tile_oc, next_tile()) {
     args.n_valid = min_of(oc, tile_oc);
+    if (asks_for_output) args.ahead.out = oc > tile_oc ? args.out + tile_oc : right;
     if (ahead.pixels > 0) ask_ahead(groups_left * ceil_div(oc, tile_oc));
     const Index vectors = ceil_div(args.n_valid, kernels->lanes);
     const T* const weights = args.weights;

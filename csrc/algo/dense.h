@@ -42,6 +42,10 @@ bool outgrows_l2(const ConvProblem& p);
 bool asks_for_memory(const ConvProblem& p, std::size_t found);
 // With a large L1 a quarter of L3 (docs/decisions/0026), else nothing.
 std::size_t found_in_l3();
+// Whether tiles ask for the lines of the next one between the terms of their sums: where L2 has more than 1
+// MB (nothing else was measured) and half of it does not hold input and output
+// (docs/decisions/0040-between-the-terms.md).
+bool asks_between_terms(const ConvProblem& p);
 // Whether the output leaves L3 to others, and, in the order in which a sweep with oc_inner makes it, is one
 // stream: pixels without gaps.
 bool streams_output(const ConvPlan& plan);
@@ -71,6 +75,7 @@ struct TileSweep {
     const T* pixel = nullptr;
     Index pixels = 0, pixel_step = 0, channels = 0, channel_step = 0;
   } ahead;
+  bool asks_for_output;  // of vectors of channels, between terms
   Index group_step = 0;  // elements between the activations of neighbouring groups of a chunk
 
   // stream_buffer: stream_elements(plan), or null where nothing is streamed.

@@ -286,7 +286,7 @@ class DirectRun {
         sweep.ahead = {row_ends ? act + (r + 1) * next_row : tile + made * layout_.output,
                        min_of(tiles * split.size(0) * unit, chunk.cols), layout_.output,
                        chunk.groups * p.in_ch_per_group()};
-      if (asks_between_terms_ && oc == chunk.oc) ask_for_pixels(sweep, chunk, r, c, made);
+      if (asks_for_rows_ && oc == chunk.oc) ask_for_pixels(sweep, chunk, r, c, made);
       sweep.run(tile, chunk, chunk.row0 + r, chunk.col0 + c, pixels, oc0, oc, tiles);
       c += made;
     }
@@ -297,7 +297,7 @@ class DirectRun {
   const bool asks_ahead_ = plan_.blocking.in_place && plan_.blocking.kind == TileKind::kOcVector &&
                            plan_.request.problem.taps() == 1 &&
                            asks_for_memory(plan_.request.problem, found_in_l3());
-  const bool asks_between_terms_ = pyconv::asks_between_terms(plan_);
+  const bool asks_for_rows_ = asks_for_rows(plan_);
   const T* input_;
   const ChunkGrid grid_;
   const BandLayout layout_;

@@ -35,14 +35,11 @@ double band_bytes(const ConvProblem& p, const Blocking& b) {
          static_cast<double>(element_bytes(p));
 }
 
-// Measured where L2 has more than 1 MB only (Emerald Rapids; docs/decisions/0040-between-the-terms.md): what
-// is found in half of it comes in time.
-bool asks_between_terms(const ConvPlan& plan) {
+bool asks_for_rows(const ConvPlan& plan) {
   const Request& r = plan.request;
   const ConvProblem& p = r.problem;
-  const std::size_t l2 = cache_sizes().l2;
   return plan.blocking.kind == TileKind::kPixelVector && p.taps() == 1 && !p.is_padded() &&
-         p.stride[kW] == 1 && r.in.spatial[kW] == 1 && l2 > kL2Bytes && asks_for_memory(p, l2 / 2);
+         p.stride[kW] == 1 && r.in.spatial[kW] == 1 && asks_between_terms(p);
 }
 
 Index tile_elements(const ConvPlan& plan) {

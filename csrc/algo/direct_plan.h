@@ -14,9 +14,9 @@ Index band_cols(const ConvProblem& p, Index out_cols);
 // Bytes of its padded copy.
 double band_bytes(const ConvProblem& p, const Blocking& b);
 
-// Whether pixel vectors ask for memory between the terms of their sums: those of pointwise layers, whose rows
-// lie apart, so that no prefetcher follows their short pieces.
-bool asks_between_terms(const ConvPlan& plan);
+// Whether pixel vectors ask for input between terms, too: those of pointwise layers, whose rows lie apart, so
+// that no prefetcher follows their short pieces.
+bool asks_for_rows(const ConvPlan& plan);
 
 // Packed elements of one tile of output channels, where threads pack their own (0 otherwise).
 Index tile_elements(const ConvPlan& plan);

@@ -32,11 +32,29 @@ PYCONV_INLINE void AccumulateStep(const char* const (&base)[(kM + kRowsPerBase -
 // acc[m][:] += sum over k < length of act[m * stride + k] * weights[k][:]; returns the next weights. Pointers
 // are all that changes, behind the compiler's back: it would count, and keep trip counts on the stack that
 // cost as much between two runs as two terms (docs/decisions/0033-instructions-around-sums.md).
-template <class T, int kM, int kN>
+constexpr int kTermsAtOnce = 4;
+
+// Output lines that are asked for between the terms of a sum: `left` rows of kN vectors, `step` apart.
+template <class T>
+struct AskRows {
+  const T* next;
+  Index step, left, at_once;
+
+  AskRows(const T* first, Index row_step, Index rows, Index terms)
+      : next(first), step(row_step), left(rows), at_once(kTermsAtOnce * rows / terms + 1) {}
+};
+template <class T, int kN>
+PYCONV_INLINE void AskForSome(AskRows<T>* rows) {
+  for (Index i = rows->at_once; i > 0 && rows->left > 0; --i, --rows->left, rows->next += rows->step)
+#pragma GCC unroll 4
+    for (int n = 0; n < kN; ++n) __builtin_prefetch(rows->next + n * kLanes<T>, 1);
+}
+
+template <class T, int kM, int kN, bool kAsks>
 PYCONV_INLINE const T* OcVectorRun(const T* act, Index row_bytes, Index length, const T* weights,
-                                   V<T> (&acc)[kM][kN]) {
+                                   V<T> (&acc)[kM][kN], AskRows<T>* ask) {
   constexpr int kBases = (kM + kRowsPerBase - 1) / kRowsPerBase;
-  constexpr int kUnroll = 4;
+  constexpr int kUnroll = kTermsAtOnce;
   const char* base[kBases] = {reinterpret_cast<const char*>(act)};
 #pragma GCC unroll 8
   for (int b = 1; b < kBases; ++b) base[b] = Opaque(base[b - 1] + kRowsPerBase * row_bytes);
@@ -47,6 +65,7 @@ PYCONV_INLINE const T* OcVectorRun(const T* act, Index row_bytes, Index length, 
   };
   const char* const whole = base[0] + (length & -kUnroll) * sizeof(T);
   while (base[0] != whole) {
+    if constexpr (kAsks) AskForSome<T, kN>(ask);
 #pragma GCC unroll 4
     for (int u = 0; u < kUnroll; ++u)
       AccumulateStep<T, kM, kN>(base, row_bytes, u, weights + u * kN * kLanes<T>, acc);
@@ -185,7 +204,7 @@ __attribute__((noinline)) void RunTile(const TileArgs<T>& args, const T* first_a
     for (Index runs = args.runs; runs > 0; runs = Opaque(runs - 1), ++offset) {
       if (index) weights = chain_weights + *index++ * length * kWidth;
       if constexpr (kKind == TileKind::kOcVector)
-        weights = OcVectorRun<T, kM, kN>(act + *offset, row_bytes, length, weights, sum);
+        weights = OcVectorRun<T, kM, kN, false>(act + *offset, row_bytes, length, weights, sum, nullptr);
       else if constexpr (kKind == TileKind::kTransposed)
         weights =
             TransposedRun<T, kM, kN>(act + *offset, args.act_stride, length, args.n_valid, weights, sum);
@@ -276,13 +295,15 @@ __attribute__((noinline)) void PlainTile(const TileArgs<T>& args, const T* act, 
   constexpr bool kOc = kKind == TileKind::kOcVector;
   V<T> sum[kM][kN];
   SetZero<T, kM, kN>(sum);
-  if constexpr (kAsks) AskingTerms<T, kM, kN>(args, act, next_out, next_act, sum);
+  if constexpr (kAsks && !kOc) AskingTerms<T, kM, kN>(args, act, next_out, next_act, sum);
+  AskRows<T> ask(next_out, args.out_m_stride, kM, args.runs * args.last_run_length);
   const Index row_bytes = Opaque(args.act_stride * static_cast<Index>(sizeof(T)));
   const T* weights = args.weights;
   const Index* offset = args.run_offset;
-  for (Index runs = kAsks ? 0 : args.runs; runs > 0; runs = Opaque(runs - 1), ++offset)
+  for (Index runs = kAsks && !kOc ? 0 : args.runs; runs > 0; runs = Opaque(runs - 1), ++offset)
     if constexpr (kOc)
-      weights = OcVectorRun<T, kM, kN>(act + *offset, row_bytes, args.last_run_length, weights, sum);
+      weights =
+          OcVectorRun<T, kM, kN, kAsks>(act + *offset, row_bytes, args.last_run_length, weights, sum, &ask);
     else
       weights = PixelVectorTerms<T, kM, kN, false, false>(act + *offset, args.act_stride,
                                                           args.last_run_length, args.n_valid, weights, sum);
@@ -311,7 +332,7 @@ PYCONV_INLINE void RunTiles(const TileArgs<T>& args) {
   const Index act_step = pixels * (kOc ? args.act_stride : 1);
   const Index out_step = pixels * (kOc ? args.out_m_stride : args.out_n_stride);
   constexpr bool kHasPlain = kM * kN >= 8 && kM >= 4 && !kTail;
-  constexpr bool kMayAsk = kHasPlain && kKind == TileKind::kPixelVector && kN <= kPixelVectors<T>;
+  constexpr bool kMayAsk = kHasPlain && (kOc || kN <= kPixelVectors<T>);
   const bool plain = kHasPlain && IsPlain<T, kN>(args);
   const bool asks = kMayAsk && plain && args.ahead.out != nullptr;
   if (args.finish && !asks) PrefetchOutput<T, kM, kN>(args, 0);

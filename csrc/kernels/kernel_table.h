@@ -47,9 +47,9 @@ struct TileArgs : TileOutput<T> {
   T* carry;
   bool resume, finish;
 
-  // Of kPixelVector with one run: what is asked for while sums are made, unless `out` is null. That is the
-  // output of the tile after each one, of the call's last one at `out`. And input: `rows` rows of pixels from
-  // `act` on, `step` apart, as wide as the call; without rows the pixels to the right of those of each tile.
+  // What is asked for while sums are made, unless `out` is null: the output of the tile after each one, of
+  // the call's last one at `out`. Of kPixelVector, with one run, input too: `rows` rows of pixels from `act`
+  // on, `step` apart, as wide as the call; without rows the pixels to the right of those of each tile.
   struct Ahead {
     const T* out = nullptr;
     const T* act = nullptr;
