@@ -41,7 +41,7 @@ struct AskRows {
   Index step, left, at_once;
 
   AskRows(const T* first, Index row_step, Index rows, Index terms)
-      : next(first), step(row_step), left(rows), at_once(kTermsAtOnce * rows / terms + 1) {}
+      : next(first), step(row_step), left(rows), at_once(kTermsAtOnce * rows / (terms > 0 ? terms : 1) + 1) {}
 };
 template <class T, int kN>
 PYCONV_INLINE void AskForSome(AskRows<T>* rows) {

@@ -242,6 +242,16 @@ TEST_CASE("every algorithm equals the definition on integers, and touches nothin
   }
 }
 
+// More input and output than half of any L2 holds; without padding, and with outputs that have no terms.
+TEST_CASE("tiles that ask for memory between terms equal the definition") {
+  for (const std::string text : {"n1c17h97w97_k65r1s1_f32_bias", "n1c4h96w98_k66r1s1p1_f32"}) {
+    CAPTURE(text);
+    const ConvCheck<float> check(ConvProblem::parse(text), GuardAt::kEnd);
+    for (const KernelTable* table : runnable_tables())
+      for (Layout layout : kLayouts) CHECK(check.run("direct", *table, layout, layout, 1, true) == "");
+  }
+}
+
 TEST_CASE("naive takes every problem; a forced algorithm that cannot says why") {
   for (const std::string text : kProblems) {
     CAPTURE(text);
