@@ -342,8 +342,9 @@ PYCONV_INLINE void RunTiles(const TileArgs<T>& args) {
     T* const out_here = args.out + out;
     if constexpr (kMayAsk) {
       if (asks) {
-        PlainTile<T, kM, kN, kKind, true>(
-            args, act, out_here, left > 1 ? out_here + out_step : args.ahead.out, args.ahead.act + out);
+        PlainTile<T, kM, kN, kKind, true>(args, act, out_here,
+                                          left > 1 ? out_here + out_step : args.ahead.out,
+                                          kOc ? nullptr : args.ahead.act + out);
         continue;
       }
     }
