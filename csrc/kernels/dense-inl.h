@@ -332,7 +332,11 @@ PYCONV_INLINE void RunTiles(const TileArgs<T>& args) {
   const Index act_step = pixels * (kOc ? args.act_stride : 1);
   const Index out_step = pixels * (kOc ? args.out_m_stride : args.out_n_stride);
   constexpr bool kHasPlain = kM * kN >= 8 && kM >= 4 && !kTail;
-  constexpr bool kMayAsk = kHasPlain && (kOc || kN <= kPixelVectors<T>);
+  // The tiles that layers larger than an L2 of more than 1 MB are cut into, with the vectors of such cores:
+  // each one more is compiled.
+  constexpr bool kMayAsk =
+      kHasPlain && kVectorBytes == 64 &&
+      (kOc ? sizeof(T) == 4 && kN > 1 && kM * kN >= 16 : kM > 4 && kN > 1 && kN <= kPixelVectors<T>);
   const bool plain = kHasPlain && IsPlain<T, kN>(args);
   const bool asks = kMayAsk && plain && args.ahead.out != nullptr;
   if (args.finish && !asks) PrefetchOutput<T, kM, kN>(args, 0);
