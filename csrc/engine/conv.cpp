@@ -1,5 +1,9 @@
 #include "engine/conv.h"
 
+#include <utility>
+
+#include "algo/packed_weights.h"
+#include "algo/registry.h"
 #include "runtime/workspace.h"
 
 namespace pyconv {
@@ -94,6 +98,40 @@ void run_slabs(const ConvPlan& plan, const ConvOperands& operands) {
     run_slab(plan, operands, 1, oc, min_of(largest, p.out_ch - oc));
 }
 
+// A pointwise layer of few pixels uses each weight that often, and to pack it takes longer than its products.
+// These are the same with the operands exchanged: the weights are an image of out_ch pixels, whose vectors
+// the kernels make as they go, and the pixels are its output channels (Emerald Rapids, us: 1024 > 400@1 103,
+// 61 so; of eight pixels 121 and 116; docs/decisions/0042-few-pixels.md).
+constexpr Index kFewPixels = 4;
+
+bool exchanges_operands(const ConvPlan& plan, const ConvOperands& operands) {
+  const Request& r = plan.request;
+  const ConvProblem& p = r.problem;
+  const Index lanes = vector_lanes(p, *r.table);
+  const bool few = p.batch == 1 && p.out.product() == p.out[kW] && p.out[kW] <= kFewPixels;
+  const bool wide = p.in_ch >= lanes && p.out_ch >= lanes;
+  // A residual stands in for the bias, whose elements would be those of a row now.
+  const bool finishes =
+      operands.bias == nullptr || (operands.residual == nullptr && p.out[kW] == 1 && r.out.channel == 1);
+  return plan.executor == &kDirect && few && wide && finishes && p.groups == 1 && p.taps() == 1 &&
+         !p.is_padded() && r.weight.in_ch == 1;
+}
+
+void run_exchanged(const ConvPlan& plan, const ConvOperands& operands) {
+  const Request& r = plan.request;
+  Request exchanged = r;
+  exchanged.in = {0, r.weight.in_ch, Spatial{{0, 0, r.weight.out_ch}}};
+  exchanged.weight = {r.in.spatial[kW], r.in.channel, spatial_of(0)};
+  exchanged.out = {0, r.out.spatial[kW], Spatial{{0, 0, r.out.channel}}};
+  exchanged.problem.out_ch = r.problem.out[kW];
+  exchanged.problem.in = exchanged.problem.out = Spatial{{1, 1, r.problem.out_ch}};
+  ConvOperands swapped = operands;
+  std::swap(swapped.input, swapped.weight);
+  swapped.bias = nullptr;
+  if (operands.bias != nullptr) swapped.residual = operands.bias;
+  pack_and_run(kDirect.plan(exchanged), swapped);
+}
+
 }  // namespace
 
 void run_conv(const ConvPlan& plan, const ConvOperands& operands, PackedWeights* cache) {
@@ -102,6 +140,7 @@ void run_conv(const ConvPlan& plan, const ConvOperands& operands, PackedWeights*
     with_packed.packed = cache->get(plan, operands.weight);
     return plan.executor->execute(plan, with_packed);
   }
+  if (exchanges_operands(plan, operands)) return run_exchanged(plan, operands);
   const bool slabs = plan.packed_bytes > 2 * (plan.request.problem.groups > 1 ? kGroupSlabBytes : kSlabBytes);
   (slabs && !plan.blocking.packs_tiles ? run_slabs : pack_and_run)(plan, operands);
 }

@@ -157,12 +157,22 @@ PYCONV_INLINE void TransposedBlock(const T* pixel, Index act_stride, Index terms
 
 constexpr Index kAheadBytes = 16 << 10;
 
+// Terms of the first block, so that the others are whole cache lines, where those of all pixels begin
+// together.
+template <class T>
+PYCONV_INLINE Index TermsToLine(const T* act, Index act_stride) {
+  if (act_stride % kLanes<T> != 0) return kLanes<T>;
+  const Index past = static_cast<Index>(reinterpret_cast<std::uintptr_t>(act) % kVectorBytes / sizeof(T));
+  return kLanes<T> - past;
+}
+
 template <class T, int kM, int kN>
 PYCONV_INLINE const T* TransposedRun(const T* act, Index act_stride, Index length, Index n_valid,
                                      const T* weights, V<T> (&acc)[kM][kN]) {
   const T* ahead = act + kAheadBytes / static_cast<Index>(sizeof(T));
-  for (Index k = 0; k < length; k += kLanes<T>) {
-    const Index terms = length - k < kLanes<T> ? length - k : kLanes<T>;
+  Index terms = TermsToLine(act, act_stride);
+  for (Index k = 0; k < length; k += terms, terms = kLanes<T>) {
+    if (length - k < terms) terms = length - k;
 #pragma GCC unroll 2
     for (int n = 0; n < kN; ++n, ahead += kLanes<T> * kLanes<T>) {
       const T* pixel = act + k + n * kLanes<T> * act_stride;

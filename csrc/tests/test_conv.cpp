@@ -39,6 +39,8 @@ const char* const kProblems[] = {
     "n1c2h2w2_k3r2s2p3l2_f32",
     "n1c1h1w1_k1r1s1_f32",
     "n5c7h1w1_k18r1s1_f32_bias_residual",
+    "n1c1100h1w1_k50r1s1_f32_bias_relu",  // the function exchanges its operands
+    "n3c24h1w1_k33r1s1_f64_residual",
     "n2c7h6w19_k18r3s3p1_f64_bias_residual",
     "n1c33h4w40_k3r1s1_f64",
     "n1c72h5w9_k250r3s3u2_f32_bias_residual",     // direct gathers, with tiles of few rows
@@ -314,30 +316,66 @@ TEST_CASE("direct executes grouped where vectors span no groups, or hold pixels"
   }
 }
 
+namespace {
+
+std::vector<float> random_values(Index count) {
+  std::vector<float> values(static_cast<std::size_t>(count));
+  std::mt19937 rng(static_cast<unsigned>(count));
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::generate(values.begin(), values.end(), [&] { return uniform(rng); });
+  return values;
+}
+
+// Whether a plain function's call has the bits of a layer's, whose weights `cache` holds.
+bool packed_or_not_is_the_same(const char* text, Layout layout, const KernelTable& table,
+                               PackedWeights* cache) {
+  const ConvProblem p = ConvProblem::parse(text);
+  const Index taps = p.taps();
+  const std::vector<float> input = random_values(p.batch * p.in_ch * p.in.product()),
+                           weight = random_values(p.out_ch * p.in_ch * taps), bias = random_values(p.out_ch),
+                           residual = random_values(p.out_elements());
+  const Placement in = place(layout, p.batch, p.in_ch, p.in), out = place(layout, p.batch, p.out_ch, p.out);
+  const WeightStrides strides{p.in_ch * taps, taps, Spatial{{p.kernel[kH] * p.kernel[kW], p.kernel[kW], 1}}};
+  const ConvPlan plan = plan_conv({p, in.strides, out.strides, strides, 2, &table}, kDirect);
+  std::vector<float> layer(residual.size()), function(residual.size());
+  ConvOperands operands{input.data(),
+                        weight.data(),
+                        nullptr,
+                        p.epilogue.has_bias ? bias.data() : nullptr,
+                        p.epilogue.has_residual ? residual.data() : nullptr,
+                        layer.data()};
+  run_conv(plan, operands, cache);
+  operands.out = function.data();
+  run_conv(plan, operands, nullptr);
+  return layer == function;
+}
+
+}  // namespace
+
 TEST_CASE("weights packed once are shared by images of any size and layout") {
-  const char* const texts[] = {"n1c20h5w6_k21r3s3p1_f32", "n2c20h9w300_k21r3s3p1_f32",
-                               "n1c20h1w1_k21r3s3p1_f32"};
   for (const KernelTable* table : runnable_tables()) {
     PackedWeights cache;
-    std::vector<float> weight(20 * 21 * 9);
-    std::mt19937 rng(1);
-    std::uniform_real_distribution<float> uniform(-1, 1);
-    std::generate(weight.begin(), weight.end(), [&] { return uniform(rng); });
-    for (const std::string text : texts) {
-      const ConvProblem p = ConvProblem::parse(text);
-      std::vector<float> input(static_cast<std::size_t>(p.batch * p.in_ch * p.in.product()));
-      std::generate(input.begin(), input.end(), [&] { return uniform(rng); });
-      for (Layout layout : {Layout::kChannelsFirst, Layout::kChannelsLast}) {
-        const Placement in = place(layout, p.batch, p.in_ch, p.in),
-                        out = place(layout, p.batch, p.out_ch, p.out);
-        const Request request{p, in.strides, out.strides, {20 * 9, 9, Spatial{{9, 3, 1}}}, 2, table};
-        const ConvPlan plan = plan_conv(request, kDirect);
-        std::vector<float> cached(static_cast<std::size_t>(p.out_elements())), plain(cached.size());
-        run_conv(plan, {input.data(), weight.data(), nullptr, nullptr, nullptr, cached.data()}, &cache);
-        run_conv(plan, {input.data(), weight.data(), nullptr, nullptr, nullptr, plain.data()}, nullptr);
-        CHECK(cached == plain);
-      }
-    }
+    for (const char* text :
+         {"n1c20h5w6_k21r3s3p1_f32", "n2c20h9w300_k21r3s3p1_f32", "n1c20h1w1_k21r3s3p1_f32"})
+      for (Layout layout : {Layout::kChannelsFirst, Layout::kChannelsLast})
+        CHECK(packed_or_not_is_the_same(text, layout, *table, &cache));
     CHECK(cache.bytes() > 0);
   }
+}
+
+TEST_CASE("functions of few pixels, which exchange their operands, have a layer's bits") {
+  const char* const texts[] = {"n1c40h1w1_k50r1s1_f32_bias_relu",
+                               "n1c1300h1w1_k97r1s1_f32_bias",
+                               "n1c600h1w1_k40r1s1_f32_bias_residual",
+                               "n3c70h1w1_k33r1s1_f32_residual_clip-1:1",
+                               "n1c64h2w2_k64r1s1_f32",
+                               "n1c1040h1w3_k19r1s1_f32_bias",
+                               "n5c32h1w1_k32r1s1_f32"};
+  for (const KernelTable* table : runnable_tables())
+    for (const char* text : texts)
+      for (Layout layout : {Layout::kChannelsFirst, Layout::kChannelsLast}) {
+        PackedWeights cache;
+        CAPTURE(text);
+        CHECK(packed_or_not_is_the_same(text, layout, *table, &cache));
+      }
 }
