@@ -58,14 +58,17 @@ inline double kn2row_cost_us(const ConvProblem& p) {
   return kCallUs + p.flops() / kKn2rowFlopsPerUs + taps / kKn2rowAddsPerUs;
 }
 
-// Every element passes once through the cache, and each output channel reads the input anew.
+// Every element that a window covers passes once through the cache, and each output channel reads the input
+// anew.
 constexpr double kDepthwiseFlopsPerUs = 6.0e4;
 constexpr double kDepthwiseElementsPerUs = 1.0e4;
 
 inline double depthwise_cost_us(const ConvProblem& p) {
-  const double elements =
-      static_cast<double>(p.batch * p.out_ch) * static_cast<double>(p.in.product() + p.out.product());
-  return kCallUs + p.flops() / kDepthwiseFlopsPerUs + elements / kDepthwiseElementsPerUs;
+  double elements = 1;
+  for (int dim = kD; dim <= kW; ++dim)
+    elements *= static_cast<double>(min_of(p.in[dim], p.out[dim] * p.kernel[dim]));
+  elements = static_cast<double>(p.batch * p.out_ch) * (elements + static_cast<double>(p.out.product()));
+  return kCallUs + p.flops_inside() / kDepthwiseFlopsPerUs + elements / kDepthwiseElementsPerUs;
 }
 
 // Grouped: besides the products, a vector is permuted for every channel of a group, once for a row of taps.

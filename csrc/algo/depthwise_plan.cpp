@@ -99,7 +99,8 @@ class RowsInPlace {
         copied_(copied),
         rolls_(rolls),
         tall_(rolls && problem.kernel[kH] > 3 && problem.kernel[kW] > 1),
-        b_(blocking) {
+        b_(blocking),
+        half_(half_of_l2(problem)) {
     b_->rows = 1;
     b_->cols = p_.out[kW];
     b_->oc_per_chunk = p_.out_ch;
@@ -109,7 +110,8 @@ class RowsInPlace {
     narrow();
     const Index per_thread = copied_ ? kCopiedPerThread : tall_ ? kTallPerThread : kTilesPerThread;
     wanted_ = threads > 1 ? per_thread * threads : 1;
-    const Index least_lines = tall_ ? 2 * p_.kernel[kH] : 1;
+    const bool large_rows = rolls_ && !fits(kLeastRollingLines, kL2Bytes / 2);
+    const Index least_lines = tall_ ? 2 * p_.kernel[kH] : large_rows ? kLeastRollingLines : 1;
     while (lines() < wanted_ * least_lines && b_->oc_per_chunk > 4 * lanes_) halve_channels();
     add_rows();
     // A copy takes the rows between two tiles twice.
@@ -134,6 +136,13 @@ class RowsInPlace {
   // 1632@12 171 and 98).
   static constexpr Index kTallLines = 28, kTallPerThread = 2;
 
+  // For the few lines that are worth rolling. Whole rows are one stretch of memory, which prefetchers follow
+  // (docs/decisions/0041-whole-rows.md); 7x7 does not pay with few lines.
+  static std::size_t half_of_l2(const ConvProblem& p) {
+    const bool large = p.kernel[kH] <= 5 && cache_sizes().l2 > kL2Bytes;
+    return (large ? cache_sizes().l2 : kL2Bytes) / 2;
+  }
+
   bool fits(Index rows, std::size_t limit) const {
     const bool phases = output_phases(p_, kH) > 1;  // then lines are as far apart as taps
     const double read = static_cast<double>(phases ? rows - 1 + p_.kernel[kH]
@@ -153,14 +162,13 @@ class RowsInPlace {
 
   void narrow() {
     // So that enough lines can roll (3x3 960@33 497 -> 401 us, 728@37 434 -> 383, dilation 4 487 -> 461).
-    narrowed_ = rolls_ && !fits(kLeastRollingLines, kL2Bytes / 2);
-    while (narrowed_ && !fits(kLeastRollingLines, kL2Bytes / 2) && b_->oc_per_chunk > kLongRun)
-      halve_channels();
-    cut_ = narrowed_ && !fits(kFewRollingLines, kL2Bytes / 2);
+    narrowed_ = rolls_ && !fits(kLeastRollingLines, half_);
+    while (narrowed_ && !fits(kLeastRollingLines, half_) && b_->oc_per_chunk > kLongRun) halve_channels();
+    cut_ = narrowed_ && !fits(kFewRollingLines, half_);
     while (cut_ && !fits(2 * kFewRollingLines, kL2Bytes / 4) && b_->cols > 4 * register_cols_) halve_cols();
     for (const Index least : {kLongRun, 4 * lanes_}) {
-      while (!fits(1, kL2Bytes / 2) && b_->oc_per_chunk > least) halve_channels();
-      while (!fits(1, kL2Bytes / 2) && b_->cols > register_cols_) halve_cols();
+      while (!fits(1, half_) && b_->oc_per_chunk > least) halve_channels();
+      while (!fits(1, half_) && b_->cols > register_cols_) halve_cols();
     }
     const bool few_lines = !copied_ && !rolls_ && wants_few_lines(p_, lanes_);
     while (few_lines && !fits(min_of(kFewLines, p_.out[kH]), kL2Bytes / 4) && b_->cols > 4 * register_cols_)
@@ -177,6 +185,7 @@ class RowsInPlace {
       if (tall_) return b_->rows < kTallLines ? kL2Bytes : kL2Bytes / 4;
       // Half of L2 is all of it where that is 512 KB (Zen 3, 3x3x3 54@16x112x112 10.3 ms, a quarter 8.6).
       const bool planes = p_.kernel[kD] > 1 && !half_lines(p_, lanes_);
+      if (rolls_ && b_->rows < kLeastRollingLines) return half_;
       const bool half = planes || (narrowed_ && !cut_) || (rolls_ && b_->rows < kFewRollingLines);
       return half ? kL2Bytes / 2 : kL2Bytes / 4;
     };
@@ -187,6 +196,7 @@ class RowsInPlace {
   const Index lanes_, register_cols_;
   const bool copied_, rolls_, tall_;
   Blocking* const b_;
+  const std::size_t half_;
   bool narrowed_ = false, cut_ = false;
   Index wanted_ = 1;  // tiles
 };

@@ -35,6 +35,7 @@ constexpr RollingShape kRollingShapes[] = {{},  // none: line by line
                                            {3, 2, 3, 2, 7, false},
                                            {3, 1, 3, 1, 7, true},
                                            {3, 1, 3, 2, 5, true},
+                                           {3, 2, 3, 2, 7, true},
                                            {5, 1, 1, 1, 5, false},
                                            {5, 1, 5, 1, 4, false},
                                            {5, 2, 5, 2, 5, false},
