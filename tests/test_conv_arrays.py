@@ -149,6 +149,20 @@ def test_broadcast_and_overlapping_inputs():
     )
 
 
+@pytest.mark.parametrize(("groups", "algorithm"), [(1, "direct"), (10, "grouped"), (40, "depthwise")])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_one_pixel_for_the_whole_image(groups, algorithm, stride):
+    """Channels-last, and neighbouring pixels no distance apart."""
+    rng = np.random.default_rng(stride)
+    pixel = rng.integers(-4, 5, 40).astype(np.float32)
+    x = np.broadcast_to(pixel[:, None, None], (2, 40, 9, 11))
+    w = rng.integers(-4, 5, (40, 40 // groups, 3, 3)).astype(np.float32)
+    for padding in (0, 1):
+        settings = {"stride": stride, "padding": padding, "groups": groups}
+        result = pyconv.conv2d(x, w, algorithm=algorithm, **settings)
+        assert np.array_equal(result, oracle.conv(x, w, **settings)), padding
+
+
 @ways(FEW_CASES)
 def test_canaries_and_nan_neighbours(case, algorithm):
     """Every operand lies inside a larger buffer of NaN: reading beyond it shows, and so does writing."""

@@ -251,11 +251,12 @@ bool taps_are_contiguous(const WeightStrides& w, const ConvProblem& p) {
 }
 
 // Taps in zero padding are left out, other padding needs the copy, as do channels that fill no vector. A long
-// row of taps is read again and again: from a copy, where pixels do not lie in the same few cache sets.
+// row of taps is read again and again: from a copy, where pixels do not lie in the same few cache sets. So
+// are pixels that all lie in one place (np.broadcast_to), whose distance does not tell a kernel the stride.
 bool reads_in_place(const Request& r, Index lanes) {
   const ConvProblem& p = r.problem;
-  return r.in.channel == 1 && p.out_ch == p.in_ch && p.out_ch >= lanes && p.kernel[kW] <= kLongKernel &&
-         (p.pads_zeros() || !p.is_padded());
+  return r.in.channel == 1 && r.in.spatial[kW] != 0 && p.out_ch == p.in_ch && p.out_ch >= lanes &&
+         p.kernel[kW] <= kLongKernel && (p.pads_zeros() || !p.is_padded());
 }
 
 // Pixels 1 KB apart or a multiple of that fall into few cache sets, and the rows of a window throw each other

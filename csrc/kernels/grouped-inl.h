@@ -181,7 +181,8 @@ template <class T>
 void GroupLines(const ChannelVectorArgs<T>& args, Index channel, Index line, Index lines,
                 const GroupChannels<T>& channels, const TileOutput<T>& output) {
   const LineStrips strips{lines, args.pixels};
-  const Index stride = args.pixel_step / args.w_tap;  // columns; unless outputs share none
+  // Columns from output to output, 0 where they share none.
+  const Index stride = args.pixel_step == args.w_tap ? 1 : args.pixel_step == 2 * args.w_tap ? 2 : 0;
   V<T> sums[kStrips][kMostGroupPixels];
   for (int s = 0; s < kStrips; ++s)
     for (Index p = 0; p < strips.length(); ++p) sums[s][p] = Zero<T>();
@@ -199,9 +200,9 @@ void GroupLines(const ChannelVectorArgs<T>& args, Index channel, Index line, Ind
         row.columns[s] = {input + (line + strips.line(s)) * args.line_step + start * args.pixel_step,
                           args.w_tap, args.first_column - column, args.end_column - column};
       }
-      if (args.pixel_step == args.w_tap)
+      if (stride == 1)
         AddRow<T, 1>(args, channels, row);
-      else if (args.pixel_step == 2 * args.w_tap)
+      else if (stride == 2)
         AddRow<T, 2>(args, channels, row);
       else
         AddRow<T, 0>(args, channels, row);
