@@ -90,15 +90,20 @@ bool wants_few_lines(const ConvProblem& p, Index lanes) {
 // planes); narrower only where the rows that one line reads do not fit there, or threads would go without.
 class RowsInPlace {
  public:
-  // copied: a tile begins with a copy of its rows. rolls: lines are rolled, where there are enough of them.
-  RowsInPlace(const ConvProblem& problem, Index lanes, Index register_cols, bool copied, bool rolls,
+  struct Way {
+    bool copied;  // a tile begins with a copy of its rows
+    bool rolls;   // lines are rolled, where there are enough of them
+    bool wide;    // several vectors of channels at once
+  };
+  RowsInPlace(const ConvProblem& problem, Index lanes, Index register_cols, const Way& way,
               Blocking* blocking)
       : p_(problem),
         lanes_(lanes),
         register_cols_(register_cols),
-        copied_(copied),
-        rolls_(rolls),
-        tall_(rolls && problem.kernel[kH] > 3 && problem.kernel[kW] > 1),
+        copied_(way.copied),
+        rolls_(way.rolls),
+        wide_(way.wide),
+        tall_(rolls_ && problem.kernel[kH] > 3 && problem.kernel[kW] > 1),
         b_(blocking),
         half_(half_of_l2(problem)) {
     b_->rows = 1;
@@ -183,6 +188,7 @@ class RowsInPlace {
     const bool found = rolls_ && !rows_ask_ahead(p_, lanes_) && input_bytes(p_) <= cache_sizes().l2 / 2;
     const auto limit = [&] {
       if (found) return cache_sizes().l2;
+      if (wide_) return half_;
       if (tall_) return b_->rows < kTallLines ? kL2Bytes : kL2Bytes / 4;
       if (rolls_ && b_->rows < kLeastRollingLines) return half_;
       // Half of L2 is all of it where that is 512 KB (Zen 3, 3x3x3 54@16x112x112 10.3 ms, a quarter 8.6).
@@ -195,7 +201,7 @@ class RowsInPlace {
 
   const ConvProblem& p_;
   const Index lanes_, register_cols_;
-  const bool copied_, rolls_, tall_;
+  const bool copied_, rolls_, wide_, tall_;
   Blocking* const b_;
   const std::size_t half_;
   bool narrowed_ = false, cut_ = false;
@@ -278,6 +284,22 @@ bool shares_cache_sets(const Request& r, Index lanes) {
 // do not, on cores with a large L1 (docs/decisions/0037).
 bool rolling_pays(const ConvProblem& p) { return p.kernel[kH] <= 3 || p.kernel[kW] == 1 || has_large_l1(); }
 
+// 3x3 with stride 2, from beyond L2: a rolling kernel goes down the rows of a tile one vector of channels at
+// a time and meets more pages than prefetchers keep in mind (docs/decisions/0043-wide-vectors.md).
+bool wide_vectors_pay(const ConvProblem& p, int shape) {
+  const RollingShape& s = kRollingShapes[shape];
+  const bool two_apart = s.taps == 3 && s.stride == 2 && s.column_stride == 2;
+  const std::size_t l2 = cache_sizes().l2;
+  return two_apart && l2 > kL2Bytes && asks_for_memory(p, l2 / 2);
+}
+
+template <class T>
+int choose_rolling(const ConvProblem& p, const DepthwiseKernels<T>& kernels) {
+  if (!kernels.rolls || !rolling_pays(p)) return 0;
+  const int shape = rolling_shape(p);
+  return kernels.wide && wide_vectors_pay(p, shape) ? 0 : shape;
+}
+
 // Where windows are copied: so that threads end together.
 constexpr Index kWindowsPerThread = 16;
 
@@ -293,13 +315,13 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
   const bool channels = by_channel(plan);
   b.in_place = channels && reads_in_place(plan.request, lanes);
   if (b.in_place) {
-    const bool shares_sets = shares_cache_sets(plan.request, lanes);
-    const int rolling = kernels.rolls && rolling_pays(p) ? rolling_shape(p) : 0;
-    const bool rolls = rolling > 0, copied = shares_sets && !rolls;
+    const int rolling = choose_rolling(p, kernels);
+    const bool rolls = rolling > 0, wide = !rolls && takes_wide_vectors<T>(plan);
+    const bool shares_sets = !wide && shares_cache_sets(plan.request, lanes), copied = shares_sets && !rolls;
     if (rolls && rolled_dim(p) == kD)
       choose_depths_in_place(p, strip, kernels.most_pixels(group, rolling), request.threads, &b);
     else
-      RowsInPlace(p, strip, kernels.most_pixels(group, 0), copied, rolls, &b).choose(request.threads);
+      RowsInPlace(p, strip, kernels.most_pixels(group, 0), {copied, rolls, wide}, &b).choose(request.threads);
     if (rolled_dim(p) == kD || b.rows >= kLeastRollingLines) b.rolling = rolling;
     if (shares_sets && b.cols == p.out[kW]) {
       b.pitch = round_up(b.oc_per_chunk, lanes) + lanes;

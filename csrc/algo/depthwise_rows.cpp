@@ -38,6 +38,7 @@ struct RowPiece {
 struct RowCutter {
   const ConvProblem& p;
   Index max_pixels;
+  bool wide;    // no columns are shared
   bool merges;  // blocks that have the same taps inside are one piece
   std::vector<RowPiece>* pieces;
   Index done = 0;
@@ -47,7 +48,7 @@ struct RowCutter {
     const Index stride = p.stride[kW], dilation = p.dilation[kW];
     pieces->clear();
     done = 0;
-    if (dilation % stride == 0 || stride == 2 * dilation)
+    if (!wide && (dilation % stride == 0 || stride == 2 * dilation))
       add_phases(ow0, pixels, output_phases(p, kW));
     else
       add_alike(ow0, ow0 + pixels);
@@ -105,7 +106,9 @@ class DepthwiseRows {
         out_(static_cast<T*>(operands.out)),
         second_(second_vector()),
         max_pixels_(kernels_.most_pixels(p_.in_ch_per_group(), plan.blocking.rolling)),
-        takes_blocks_(half_lines(p_, lanes_) && p_.in_ch_per_group() == 1),
+        wide_(takes_wide_vectors<T>(plan)),
+        takes_all_channels_(wide_ || half_lines(p_, lanes_)),
+        takes_blocks_(takes_all_channels_ && p_.in_ch_per_group() == 1),
         blocks_outer_(has_large_l1() || shares_lines()),
         asks_(rows_ask_ahead(p_, lanes_)),
         residual_(static_cast<const T*>(operands.residual)) {
@@ -146,7 +149,7 @@ class DepthwiseRows {
               const bool goes_on = ++number < end;
               const DepthwiseTile next = goes_on ? decode_tile(plan_, grid_, number) : tile;
               const DepthwiseTile below = after_depths < end ? decode_tile(plan_, grid_, after_depths) : tile;
-              RowCutter{p_, max_pixels_, takes_blocks_, &pieces}.cut(tile.ow0, tile.pixels);
+              RowCutter{p_, max_pixels_, wide_, takes_blocks_, &pieces}.cut(tile.ow0, tile.pixels);
               const T* const input = copies_ ? stage(tile, staged.as<T>()) : where(tile);
               cut_tile(tile, goes_on ? &next : nullptr, below, input, pieces, &blocks);
               sweep_channels(tile.channels, blocks);
@@ -168,7 +171,7 @@ class DepthwiseRows {
   // with the last channel.
   void sweep_channels(Index channels, const std::vector<Block>& blocks) const {
     const ChannelRange all{0, second_, channels - lanes_};
-    if (half_lines(p_, lanes_)) {
+    if (takes_all_channels_) {
       for (const Block& block : blocks) block.kernel(block.args, all);
       return;
     }
@@ -436,7 +439,9 @@ class DepthwiseRows {
   T* const out_;
   const Index second_;  // channel that the second vector of a tile begins at
   const Index max_pixels_;
-  const bool takes_blocks_, blocks_outer_, asks_;
+  const bool wide_;
+  const bool takes_all_channels_, takes_blocks_;  // in one call, as they lie in memory
+  const bool blocks_outer_, asks_;
   const T* residual_;
   ChannelVectorArgs<T> call_{};  // what all calls have in common
 };

@@ -88,6 +88,14 @@ struct DepthwiseGrid {
   Index row_phases, row_bands, col_bands, strips, channels_per_strip;
 };
 
+// Whether rows read in place are computed several vectors of channels at once.
+template <class T>
+bool takes_wide_vectors(const ConvPlan& plan) {
+  const ConvProblem& p = plan.request.problem;
+  return plan.blocking.rolling == 0 && p.in_ch_per_group() == 1 && p.dilation[kW] % p.stride[kW] != 0 &&
+         depthwise_kernels<T>(*plan.request.table->depthwise).wide;
+}
+
 DepthwiseGrid depthwise_grid(const ConvPlan& plan);
 Index depthwise_tile_count(const ConvPlan& plan, const DepthwiseGrid& grid);
 DepthwiseTile decode_tile(const ConvPlan& plan, const DepthwiseGrid& grid, Index number);

@@ -127,14 +127,22 @@ PYCONV_INLINE void SumTaps(const TapGrid& grid, const T* input, const T* weights
   }
 }
 
-template <class T, int kPixels>
-PYCONV_INLINE void FinishVector(TileOutput<T> output, Index channel, V<T> (&acc)[kPixels][1]) {
+template <class T, int kPixels, int kVectors>
+PYCONV_INLINE void FinishVectors(TileOutput<T> output, Index channel, V<T> (&acc)[kPixels][kVectors]) {
+  constexpr Index kWidth = kVectors * kLanes<T>, kLast = kWidth - kLanes<T>;
   NextLine(&output, channel * output.out_n_stride);
-  output.n_valid = output.n_valid - channel < kLanes<T> ? output.n_valid - channel : kLanes<T>;
-  const V<T> bias = output.bias ? PositiveZero<T>(LoadN(output.bias + channel, output.n_valid)) : Zero<T>();
+  output.n_valid = output.n_valid - channel < kWidth ? output.n_valid - channel : kWidth;
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    V<T> bias = Zero<T>();
+    if (output.bias) {
+      const T* of_vector = output.bias + channel + v * kLanes<T>;
+      bias = PositiveZero<T>(v + 1 < kVectors ? LoadU(of_vector) : LoadN(of_vector, output.n_valid - kLast));
+    }
 #pragma GCC unroll 16
-  for (int p = 0; p < kPixels; ++p) acc[p][0] = acc[p][0] + bias;
-  Finish<T, kPixels, 1>(output, acc);
+    for (int p = 0; p < kPixels; ++p) acc[p][v] = acc[p][v] + bias;
+  }
+  Finish<T, kPixels, kVectors>(output, acc);
 }
 
 // Lines, blocks, vectors: a block takes its pixels from the first channel to the last, as they lie in memory,
@@ -160,7 +168,7 @@ __attribute__((noinline)) void ChannelVectorLines(const ChannelVectorArgs<T>& ar
           Ask<T, true>(args.ahead_output, line, block, channel);
         }
         SumTaps<T, kPixels, kStride, kTaps, kEdge>(grid, input + channel, weights + channel, acc);
-        FinishVector<T, kPixels>(block_output, channel, acc);
+        FinishVectors<T, kPixels, 1>(block_output, channel, acc);
       });
       NextLine(&block_output, kPixels * block_output.out_m_stride);
     }
@@ -169,7 +177,7 @@ __attribute__((noinline)) void ChannelVectorLines(const ChannelVectorArgs<T>& ar
 }
 
 template <int kNumber>
-struct Taps {
+struct Number {
   static constexpr int value = kNumber;
 };
 
@@ -188,43 +196,122 @@ PYCONV_INLINE void SharedLines(const ChannelVectorArgs<T>& args, const ChannelRa
       if (inside) return ChannelVectorLines<T, kPixels, kStride, kTaps, kInside>(args, range);
       ChannelVectorLines<T, kPixels, kStride, kTaps, kEdge>(args, range);
     };
-    if (same && taps == 3) return lines(Taps<3>());
-    if (same && taps == 5) return lines(Taps<5>());
+    if (same && taps == 3) return lines(Number<3>());
+    if (same && taps == 5) return lines(Number<5>());
     if constexpr (kStride == 1) {
-      if (same && taps == 4) return lines(Taps<4>());
-      if (same && taps == 7) return lines(Taps<7>());
+      if (same && taps == 4) return lines(Number<4>());
+      if (same && taps == 7) return lines(Number<7>());
     }
   }
   ChannelVectorLines<T, kPixels, kStride, 0, 0>(args, range);
 }
 
-// So many pixels at most where outputs are not as far apart as taps, more in two calls: they share less
-// there, and the AVX-512 unit compiles in 13 s instead of 22. With 16 registers a tile has no more than
-// eight, and they are one call (AVX2, 3x3 stride 2 96@112: 656 -> 379 us).
+// Outputs that are not as far apart as taps share little. With AVX-512 they take several vectors of
+// channels of a pixel at once and load each tap for each product, which L1 keeps up with: two loads and two
+// FMAs a cycle. What is read of a pixel is a stretch of memory, which prefetchers follow
+// (docs/decisions/0043-wide-vectors.md).
+constexpr bool kWide = kVectorBytes == 64;
+constexpr int kWideVectors = 4;
+
+template <class T, int kPixels, int kVectors>
+PYCONV_INLINE void WideTaps(const TapGrid& grid, const T* input, const T* weights,
+                            V<T> (&acc)[kPixels][kVectors]) {
+#pragma GCC unroll 7
+  for (int p = 0; p < kPixels; ++p)
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) acc[p][v] = Zero<T>();
+  for (Index kd = 0; kd < grid.kernel[kD]; ++kd, input += grid.d_tap, weights += grid.weights_d) {
+    const T *row = input, *row_weights = weights;
+    for (Index kh = 0; kh < grid.kernel[kH]; ++kh, row += grid.h_tap, row_weights += grid.weights_h) {
+      const T *tap = row, *tap_weights = row_weights;
+      for (Index kw = 0; kw < grid.kernel[kW]; ++kw, tap += grid.w_tap, tap_weights += grid.weights_w) {
+        V<T> w[kVectors];
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) w[v] = LoadU(tap_weights + v * kLanes<T>);
+        const T* pixel = tap;
+#pragma GCC unroll 7
+        for (int p = 0; p < kPixels; ++p, pixel += grid.pixel_step)
+#pragma GCC unroll 4
+          for (int v = 0; v < kVectors; ++v) Accumulate<T>(&acc[p][v], LoadU(pixel + v * kLanes<T>), w[v]);
+      }
+    }
+  }
+}
+
+// f(channel, vectors) of as many neighbours as there are, up to kWideVectors.
+template <class T, class F>
+PYCONV_INLINE void EachGroup(const ChannelRange& range, const F& f) {
+  for (Index channel = range.first, next = range.second;;) {
+    const Index left = (range.last - channel) / kLanes<T> + 1;
+    const Index vectors = next != channel + kLanes<T> ? 1 : left < kWideVectors ? left : kWideVectors;
+    f(channel, vectors);
+    if (channel + (vectors - 1) * kLanes<T> == range.last) return;
+    if (vectors > 1) next = channel + vectors * kLanes<T>;
+    channel = next < range.last ? next : range.last;
+    next = channel + kLanes<T>;
+  }
+}
+
+template <class T, int kPixels>
+__attribute__((noinline)) void WideLines(const ChannelVectorArgs<T>& args, const ChannelRange& range) {
+  const TapGrid grid = args;
+  TileOutput<T> line_output = args;
+  const T* line_input = args.input;
+  const bool asks = args.ahead_input.rows + args.ahead_output.rows > 0;
+  for (Index line = 0; line < args.lines; ++line, line_input += args.line_step) {
+    TileOutput<T> block_output = line_output;
+    const T* input = line_input;
+    for (Index block = 0; block < args.blocks; ++block, input += kPixels * grid.pixel_step) {
+      EachGroup<T>(range, [&](Index channel, Index vectors) {
+        for (Index v = 0; asks && v < vectors; ++v) {
+          Ask<T, false>(args.ahead_input, line, block, channel + v * kLanes<T>);
+          Ask<T, true>(args.ahead_output, line, block, channel + v * kLanes<T>);
+        }
+        const auto compute = [&](auto number) {
+          V<T> acc[kPixels][decltype(number)::value];
+          WideTaps<T, kPixels, decltype(number)::value>(grid, input + channel, args.weights + channel, acc);
+          FinishVectors<T, kPixels, decltype(number)::value>(block_output, channel, acc);
+        };
+        if (vectors == 4) return compute(Number<4>());
+        if (vectors == 3) return compute(Number<3>());
+        if (vectors == 2) return compute(Number<2>());
+        compute(Number<1>());
+      });
+      NextLine(&block_output, kPixels * block_output.out_m_stride);
+    }
+    NextLine(&line_output, args.out_line_step);
+  }
+}
+
+// So many pixels at most where outputs are not as far apart as taps, more in two calls: sums and weights of
+// kWideVectors fit 32 registers. With 16 a tile has no more than eight, and they are one call (AVX2, 3x3
+// stride 2 96@112: 656 -> 379 us).
 constexpr int kMostStridedPixels = kRegisters == 32 ? 7 : 8;
 
 template <class T, int kPixels, int kStride>
 PYCONV_INLINE void StridedLines(const ChannelVectorArgs<T>& args, const ChannelRange& range) {
-  if constexpr (kPixels <= kMostStridedPixels) {
-    SharedLines<T, kPixels, kStride>(args, range);
-  } else {
+  if constexpr (kPixels > kMostStridedPixels) {
     constexpr int kFirst = kPixels / 2;
     ChannelVectorArgs<T> first = args;
     first.blocks = 1;
     for (Index left = args.blocks; left > 0; --left) {
-      SharedLines<T, kFirst, kStride>(first, range);
+      StridedLines<T, kFirst, kStride>(first, range);
       ChannelVectorArgs<T> rest = first;
       NextLine(&rest, kFirst * args.out_m_stride);
       rest.input += kFirst * args.pixel_step;
       rest.first_column -= kFirst * kStride;
       rest.end_column -= kFirst * kStride;
       rest.ahead_input.rows = rest.ahead_output.rows = 0;
-      SharedLines<T, kPixels - kFirst, kStride>(rest, range);
+      StridedLines<T, kPixels - kFirst, kStride>(rest, range);
       NextLine(&first, kPixels * args.out_m_stride);
       first.input += kPixels * args.pixel_step;
       first.ahead_input.first += args.ahead_input.block_step;
       first.ahead_output.first += args.ahead_output.block_step;
     }
+  } else if constexpr (kWide) {
+    WideLines<T, kPixels>(args, range);
+  } else {
+    SharedLines<T, kPixels, kStride>(args, range);
   }
 }
 
@@ -232,7 +319,7 @@ template <class T, int kPixels>
 void ChannelVectorTile(const ChannelVectorArgs<T>& args, const ChannelRange& range) {
   if (args.pixel_step == args.w_tap)
     SharedLines<T, kPixels, 1>(args, range);
-  else if (args.pixel_step == 2 * args.w_tap)
+  else if (!kWide && args.pixel_step == 2 * args.w_tap)
     StridedLines<T, kPixels, 2>(args, range);
   else
     StridedLines<T, kPixels, 0>(args, range);

@@ -43,6 +43,7 @@ constexpr DepthwiseKernels<T> MakeDepthwise() {
   kernels.max_vectors = DepthwiseSizes<T>::kVectors;
   FillChannelVector<T, DepthwiseSizes<T>::kPixels>(kernels);
   FillPixelVector<T, DepthwiseSizes<T>::kVectors>(kernels);
+  kernels.wide = kWide;
   kernels.rolls = DepthwiseSizes<T>::kRolls;
   if constexpr (DepthwiseSizes<T>::kRolls) FillRollingShapes<T, kRollingShapeCount - 1>(kernels);
   kernels.group_vector = &GroupVector<T>;

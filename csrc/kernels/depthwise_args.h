@@ -56,8 +56,8 @@ struct TapGrid {
 // input[line * line_step + pixel * pixel_step + kd * d_tap + kh * h_tap + kw * w_tap + n] and the weight at
 // weights[kd * weights_d + kh * weights_h + kw * weights_w + n], so that a part of the taps can be taken.
 // n_valid may be any number of channels: a call computes a range of vectors of them, and reads each whole.
-// Where outputs are as far apart as taps or twice as far, the columns of a row, w_tap apart from the first
-// pixel's first tap on, are zeros before first_column and from end_column on.
+// Where outputs are as far apart as taps or, of kernels that are not `wide`, twice as far, the columns of a
+// row, w_tap apart from the first pixel's first tap on, are zeros before first_column and from end_column on.
 // `blocks` of `pixels` pixels lie side by side, each with such columns; the kernels that roll and those of
 // groups take one.
 // The rolling kernels roll the sums of the lines over the input's rows, which are h_tap apart: lines are
@@ -108,6 +108,7 @@ struct DepthwiseKernels {
   ChannelVectorFn<T> group_vector;                                            // up to kMostGroupPixels
   void (*pixel_vector[kMaxDepthwiseVectors + 1])(const PixelVectorArgs<T>&);  // [vectors of the tile]
 
+  bool wide;   // outputs not as far apart as taps are computed several vectors of channels at once
   bool rolls;  // whether there are such kernels
   ChannelVectorFn<T> rolling_vector[kRollingShapeCount][kMostRollingPixels + 1];  // [shape][pixels]
 
