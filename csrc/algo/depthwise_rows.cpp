@@ -110,7 +110,7 @@ class DepthwiseRows {
         takes_all_channels_(wide_ || half_lines(p_, lanes_)),
         takes_blocks_(takes_all_channels_ && p_.in_ch_per_group() == 1),
         blocks_outer_(has_large_l1() || shares_lines()),
-        asks_(rows_ask_ahead(p_, lanes_)),
+        asks_(rows_ask_ahead(p_, lanes_) || waits_for_memory()),
         residual_(static_cast<const T*>(operands.residual)) {
     call_.bias = static_cast<const T*>(operands.bias);
     call_.out_n_stride = plan.request.out.channel;
@@ -201,6 +201,19 @@ class DepthwiseRows {
     const Index pixel = in_.spatial[kW] * static_cast<Index>(sizeof(T));
     return pixel % static_cast<Index>(kCacheLine) != 0 &&
            cols * p_.kernel[kH] * p_.kernel[kD] * pixel <= kWindowBytes;
+  }
+
+  // A large L3 that other machines share does not hold as much as it might, and the short sums of 3x3 wait
+  // for what it lacks, where pixels are of many vectors (docs/decisions/0043-wide-vectors.md). Two threads
+  // wait less, and what they ask for they take from each other (0.95).
+  bool waits_for_memory() const {
+    constexpr std::size_t kFoundInL3 = 8;  // times L2
+    constexpr Index kFewVectors = 2;
+    const std::size_t l2 = cache_sizes().l2;
+    const bool short_sums =
+        p_.kernel[kD] == 1 && p_.taps() == 9 && p_.stride[kW] == 1 && p_.dilation[kW] == 1;
+    return short_sums && plan_.request.threads == 1 && p_.out_ch > kFewVectors * lanes_ && l2 > kL2Bytes &&
+           asks_for_memory(p_, kFoundInL3 * l2);
   }
 
   // A load whose address agrees in the low twelve bits with a store under way waits for it. Pixels pages
