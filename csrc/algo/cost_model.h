@@ -4,9 +4,11 @@
 // 215 layers of ../shared/data/layers.csv of all kernels and strides, float32, layer and plain function in
 // both memory formats alike (docs/decisions/0017): there the choice took 1.008 times as long as the best one,
 // geometric mean, and 1.32 times at worst. What weights cost is between Zen 4, Zen 5 and Emerald Rapids
-// (docs/decisions/0024 and 0038).
+// (docs/decisions/0024 and 0038), what few
+// channels cost is Emerald Rapids' (0044).
 #pragma once
 
+#include <algorithm>
 #include <limits>
 
 #include "core/math.h"
@@ -22,13 +24,19 @@ constexpr double kDenseFlopsPerUs = 1.0e5;
 // with at least a quarter of the rate, as long as one group fills them.
 constexpr Index kDenseVectorBytes = 64;
 constexpr double kDenseLeastFilled = 0.25;
+// Several output channels, but fewer than a vector of them, of several input channels: vectors of pixels keep
+// up with more than their share (docs/decisions/0044-few-channels.md).
+constexpr double kDenseFilledBySome = 0.5, kDensePartlyFilled = 1.7;
 // Weights that L2 does not hold come from L3, those that no cache holds from memory.
 constexpr double kWeightsInL2 = 2.5e5, kWeightsInL3 = 1.0e6;
 constexpr double kWeightsFromL3PerUs = 1.0e4, kWeightsFromMemoryPerUs = 4.5e3;
 
+inline Index dense_lanes(const ConvProblem& p) {
+  return kDenseVectorBytes / (p.dtype == DType::kFloat32 ? 4 : 8);
+}
+
 inline double padded_out_ch(const ConvProblem& p) {
-  return static_cast<double>(
-      round_up(p.out_ch_per_group(), kDenseVectorBytes / (p.dtype == DType::kFloat32 ? 4 : 8)));
+  return static_cast<double>(round_up(p.out_ch_per_group(), dense_lanes(p)));
 }
 
 inline double weights_read_us(double elements) {
@@ -41,7 +49,11 @@ inline double weights_read_us(double elements) {
 inline double dense_cost_us(const ConvProblem& p) {
   const double out_ch = padded_out_ch(p), weights = static_cast<double>(p.in_ch * p.taps()) * out_ch;
   double filled = static_cast<double>(p.out_ch_per_group()) / out_ch;
-  if (p.groups == 1 && filled < kDenseLeastFilled) filled = kDenseLeastFilled;
+  const bool some = p.in_ch > 1 && p.out_ch > 1 && p.out_ch < dense_lanes(p);
+  if (p.groups == 1 && some)
+    filled = std::min(1.0, std::max(kDensePartlyFilled * filled, kDenseFilledBySome));
+  else if (p.groups == 1)
+    filled = std::max(filled, kDenseLeastFilled);
   return kCallUs + p.flops_inside() / (kDenseFlopsPerUs * filled) + weights_read_us(weights);
 }
 
@@ -90,10 +102,9 @@ constexpr double kWinogradStridedPerUs = 6.0e3;  // of both, besides, where a ro
 constexpr double kWinogradWeightsPerUs = 2.5e4;  // and of transformed weights, once a call
 constexpr double kWinogradTilesPerUs = 28;       // what a tile costs besides
 constexpr double kWinogradLanes = 16;            // channels that are transformed together
-// Of fewer channels a pixel is read by masks, in lines that hold several: channels-last, with 3 to 6 of them
-// direct takes 0.75 to 1.04 times as long (eight layers), with 8 and 12 Winograd 0.6 to 0.97 (four).
+// Of fewer channels a pixel is read by masks, in lines that hold several: transformed inputs cost a multiple.
 constexpr double kWinogradLeastChannels = 8;
-constexpr double kWinogradFewChannels = 2.5;  // times the price of transformed inputs
+constexpr double kWinogradFewChannels = 5.0, kWinogradSomeChannels = 1.5;
 
 struct WinogradWork {
   double groups, in_ch, out_ch;  // of a group; output channels as they are padded
@@ -112,9 +123,11 @@ inline double winograd_cost_us(const WinogradWork& w) {
   const double pairs = w.in_ch * w.out_ch, terms = w.in_ch * w.outer_taps * w.products / w.panels;
   const double products =
       2.0 * w.tiles * w.products * w.outer_taps * pairs * (1.0 + kWinogradCallTerms / terms);
-  const double inputs = w.tiles * w.products * w.input_planes * in_ch *
-                        (w.in_ch < kWinogradLeastChannels ? kWinogradFewChannels : 1),
-               outputs = w.tiles * w.panels * w.out_ch;
+  const double price = w.in_ch < kWinogradLeastChannels ? kWinogradFewChannels
+                       : w.in_ch < kWinogradLanes       ? kWinogradSomeChannels
+                                                        : 1;
+  const double inputs = w.tiles * w.products * w.input_planes * in_ch * price;
+  const double outputs = w.tiles * w.panels * w.out_ch;
   const double weights = pairs * w.products * w.outer_taps;
   return kCallUs + weights_read_us(w.groups * weights) +
          w.groups * (products / kWinogradFlopsPerUs + inputs / kWinogradInputsPerUs +
