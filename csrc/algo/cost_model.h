@@ -4,8 +4,7 @@
 // 215 layers of ../shared/data/layers.csv of all kernels and strides, float32, layer and plain function in
 // both memory formats alike (docs/decisions/0017): there the choice took 1.008 times as long as the best one,
 // geometric mean, and 1.32 times at worst. What weights cost is between Zen 4, Zen 5 and Emerald Rapids
-// (docs/decisions/0024 and 0038), what few
-// channels cost is Emerald Rapids' (0044).
+// (docs/decisions/0024 and 0038), what few channels cost is Emerald Rapids' (0044).
 #pragma once
 
 #include <algorithm>
@@ -102,7 +101,8 @@ constexpr double kWinogradStridedPerUs = 6.0e3;  // of both, besides, where a ro
 constexpr double kWinogradWeightsPerUs = 2.5e4;  // and of transformed weights, once a call
 constexpr double kWinogradTilesPerUs = 28;       // what a tile costs besides
 constexpr double kWinogradLanes = 16;            // channels that are transformed together
-// Of fewer channels a pixel is read by masks, in lines that hold several: transformed inputs cost a multiple.
+// Of fewer channels a pixel is read by masks, in lines that hold several: transformed inputs cost a
+// multiple, of fewer than a vector of them a smaller one.
 constexpr double kWinogradLeastChannels = 8;
 constexpr double kWinogradFewChannels = 5.0, kWinogradSomeChannels = 1.5;
 

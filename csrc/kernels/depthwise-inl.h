@@ -95,14 +95,24 @@ PYCONV_INLINE void Ask(const AskAhead<T>& ahead, Index line, Index block, Index 
     for (Index v = 0; v < ahead.vectors; ++v) __builtin_prefetch(row + v * ahead.vector_step, kWrite, 2);
 }
 
+// f(channel, vectors) of as many vectors as lie side by side, up to kMost.
+template <class T, int kMost, class F>
+PYCONV_INLINE void EachGroup(const ChannelRange& range, const F& f) {
+  for (Index channel = range.first, next = range.second;;) {
+    const Index beside = next == channel + kLanes<T> ? (range.last - channel) / kLanes<T> + 1 : 1;
+    const Index vectors = beside < kMost ? beside : kMost;
+    f(channel, vectors);
+    if (channel + (vectors - 1) * kLanes<T> == range.last) return;
+    if (vectors > 1) next = channel + vectors * kLanes<T>;
+    channel = next < range.last ? next : range.last;
+    next = channel + kLanes<T>;
+  }
+}
+
 // f(channel) of each vector.
 template <class T, class F>
 PYCONV_INLINE void EachVector(const ChannelRange& range, const F& f) {
-  for (Index channel = range.first, next = range.second;; next = channel + kLanes<T>) {
-    f(channel);
-    if (channel == range.last) return;
-    channel = next < range.last ? next : range.last;
-  }
+  EachGroup<T, 1>(range, [&](Index channel, Index) { f(channel); });
 }
 
 // kStride 0: the distance between outputs is no small multiple of the distance between taps. kTaps 0: any
@@ -238,20 +248,6 @@ PYCONV_INLINE void WideTaps(const TapGrid& grid, const T* input, const T* weight
   }
 }
 
-// f(channel, vectors) of as many neighbours as there are, up to kWideVectors.
-template <class T, class F>
-PYCONV_INLINE void EachGroup(const ChannelRange& range, const F& f) {
-  for (Index channel = range.first, next = range.second;;) {
-    const Index left = (range.last - channel) / kLanes<T> + 1;
-    const Index vectors = next != channel + kLanes<T> ? 1 : left < kWideVectors ? left : kWideVectors;
-    f(channel, vectors);
-    if (channel + (vectors - 1) * kLanes<T> == range.last) return;
-    if (vectors > 1) next = channel + vectors * kLanes<T>;
-    channel = next < range.last ? next : range.last;
-    next = channel + kLanes<T>;
-  }
-}
-
 template <class T, int kPixels>
 __attribute__((noinline)) void WideLines(const ChannelVectorArgs<T>& args, const ChannelRange& range) {
   const TapGrid grid = args;
@@ -262,17 +258,18 @@ __attribute__((noinline)) void WideLines(const ChannelVectorArgs<T>& args, const
     TileOutput<T> block_output = line_output;
     const T* input = line_input;
     for (Index block = 0; block < args.blocks; ++block, input += kPixels * grid.pixel_step) {
-      EachGroup<T>(range, [&](Index channel, Index vectors) {
+      EachGroup<T, kWideVectors>(range, [&](Index channel, Index vectors) {
         for (Index v = 0; asks && v < vectors; ++v) {
           Ask<T, false>(args.ahead_input, line, block, channel + v * kLanes<T>);
           Ask<T, true>(args.ahead_output, line, block, channel + v * kLanes<T>);
         }
         const auto compute = [&](auto number) {
-          V<T> acc[kPixels][decltype(number)::value];
-          WideTaps<T, kPixels, decltype(number)::value>(grid, input + channel, args.weights + channel, acc);
-          FinishVectors<T, kPixels, decltype(number)::value>(block_output, channel, acc);
+          constexpr int kVectors = decltype(number)::value;
+          V<T> acc[kPixels][kVectors];
+          WideTaps<T, kPixels, kVectors>(grid, input + channel, args.weights + channel, acc);
+          FinishVectors<T, kPixels, kVectors>(block_output, channel, acc);
         };
-        if (vectors == 4) return compute(Number<4>());
+        if (vectors == kWideVectors) return compute(Number<kWideVectors>());
         if (vectors == 3) return compute(Number<3>());
         if (vectors == 2) return compute(Number<2>());
         compute(Number<1>());

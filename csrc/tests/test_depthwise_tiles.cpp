@@ -262,7 +262,7 @@ void check_depthwise(const KernelTable& table) {
   for (GuardAt guard : {GuardAt::kBegin, GuardAt::kEnd}) {
     for (int rolling = 0; rolling < (kernels.rolls ? kRollingShapeCount : 1); ++rolling)
       for (Index pixels = 1; pixels <= kernels.most_pixels(1, rolling); ++pixels)
-        for (Index channels : {Index{1}, lanes - 1, lanes, 2 * lanes + 3, 7 * lanes - 1})
+        for (Index channels : {Index{1}, lanes - 1, lanes, 2 * lanes + 3, 4 * lanes - 1, 7 * lanes - 1})
           for (Index blocks = 1; blocks <= (rolling > 0 ? 1 : 2); ++blocks)
             check_channel_vectors<T>(table, 1, pixels, blocks, channels, rolling, guard);
     for (Index group = 2; group < std::min(lanes, kMostGroupChannels + Index{1}); group *= 2)
