@@ -185,7 +185,8 @@ void check_channel_vectors(const KernelTable& table, Index group, Index pixels, 
         check_channel_vector<T>(table, {test, pixels, blocks, channels, group, lanes, rolling}, guard);
     if (!wrong.empty())
       FAIL_CHECK(blocks << " times " << pixels << " pixels, " << channels << " channels in groups of "
-                        << group << ", case " << number << (rolling > 0 ? ", rolling" : "") << ": " << wrong);
+                        << group << ", case " << number << std::string(rolling > 0 ? ", rolling" : "") << ": "
+                        << wrong);
   }
 }
 
