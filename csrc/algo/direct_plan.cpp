@@ -64,10 +64,14 @@ TileKind choose_kind(const Request& r, const DenseKernels<T>& kernels) {
     return TileKind::kTransposed;
   const Index vectors = round_up(p.out[kW], lanes);
   // One vector of channels shares no broadcast, so emptier rows do as well (Zen 3, AVX2, rows of 14, 28 and
-  // 30 pixels, channels-first, twelve layers: 1.14, worst 0.93).
+  // 30 pixels, channels-first, twelve layers: 1.14, worst 0.93). Transposing the sums costs as much as their
+  // first six terms (Emerald Rapids, 3x3 1 > 64@56 150 -> 68 us, 3 > 64@56 201 -> 133, 1 > 64@32x100 134 ->
+  // 60).
   const bool one_vector =
       p.out_ch_per_group() <= lanes && kernels.oc_vector.tallest(1) > kernels.oc_vector.max_rows;
-  const bool full_rows = 100 * vectors <= (one_vector ? 120 : 107) * p.out[kW];
+  const Index terms = p.in_ch_per_group() * p.taps();
+  const Index excess = (one_vector ? 20 : 7) + (r.out.channel == 1 ? 0 : 600 / terms);
+  const bool full_rows = 100 * (vectors - p.out[kW]) <= excess * p.out[kW];
   // Two FMAs a cycle of four cycles each want eight sums: AVX2 has four in a row of eight pixels (Zen 3, 3x3
   // stride 2 192@17 batch 8, 12000 us, by vectors of channels 5600).
   const Index sums =

@@ -11,6 +11,11 @@ bool is_pointwise(const ConvProblem& p, int dim) {
 
 bool is_unit(const ConvProblem& p, int dim) { return is_pointwise(p, dim) && p.in[dim] == 1; }
 
+// One channel is both channels-first and channels-last: its input is what its output is, whatever it says.
+void settle_format(Request* r) {
+  if (r->problem.in_ch == 1) r->in.channel = r->out.channel == 1 ? 1 : r->problem.in.product();
+}
+
 void subsample(Request* r) {
   ConvProblem& p = r->problem;
   for (int dim = 0; dim < kMaxSpatial; ++dim) {
@@ -63,6 +68,7 @@ void merge_batch(Request* r) {
 
 Request simplified(const Request& request) {
   Request r = request;
+  settle_format(&r);
   subsample(&r);
   move_units_outwards(&r);
   merge(&r, kH, kW);
