@@ -51,6 +51,41 @@ Index tile_elements(const ConvPlan& plan) {
 
 namespace {
 
+// What one term of a tile's sums keeps a core busy with: its products or the loads for them, two in a cycle,
+// and no fewer than two FMAs of four cycles each.
+Index term_slots(Index rows, Index vectors) { return max_of(8, max_of(rows * vectors, rows + vectors)); }
+
+// The same of a row of outputs, cut into tiles of at most `most` units.
+template <class TileSlots>
+Index row_slots(Index units, Index most, const TileSlots& slots) {
+  const EvenSplit split(units, most);
+  Index sum = 0;
+  for (Index i = 0; i < split.pieces; i += split.alike(i)) sum += split.alike(i) * slots(split.size(i));
+  return sum;
+}
+
+// Whether few output channels, whose vectors would be nearly empty, are rather broadcast to vectors of
+// pixels. Their input is copied for that, which costs much where pixels are short or far apart, and has to
+// be used often (Emerald Rapids, us: 3x3 128 > 2@20 163 -> 80, 2x2 stride 2 32 > 6@80 channels-last, each
+// pixel used once, 52 and, copied, 92; seventeen layers, both layouts, 1.24; AVX2 1.02, worst 0.93).
+template <class T>
+bool broadcasts_few_channels(const Request& r, const DenseKernels<T>& kernels) {
+  const ConvProblem& p = r.problem;
+  const Index lanes = kernels.lanes, channels = p.out_ch_per_group();
+  if (channels >= lanes) return false;
+  const Index uses = p.taps() / p.stride[kD] / p.stride[kH] / p.stride[kW];
+  const bool last = r.in.channel == 1, short_pixels = last && 2 * p.in_ch_per_group() < lanes;
+  if (last ? uses < (short_pixels ? 4 : 2) : uses < 2 && p.stride[kW] > 2) return false;
+  const EvenSplit tiles(channels, kernels.pixel_vector.max_rows);
+  const Index rows = tiles.size(0);
+  const Index by_pixels =
+      tiles.pieces * row_slots(ceil_div(p.out[kW], lanes), kernels.pixel_vector.widest(rows),
+                               [&](Index vectors) { return term_slots(rows, vectors); });
+  const Index by_channels = row_slots(ceil_div(p.out[kW], kPixelUnit), kernels.tile_rows(lanes) / kPixelUnit,
+                                      [&](Index units) { return term_slots(units * kPixelUnit, 1); });
+  return 100 * by_channels >= (uses >= 4 && !short_pixels ? 125 : 200) * by_pixels;
+}
+
 // Vectors of pixels where the input runs along rows and rows nearly fill their vectors: nothing is
 // transposed. Vectors of output channels elsewhere, where there are channels enough. Measured on Zen 4 (3x3
 // 64@56 NCHW, GFLOP/s of 116): 14-lane tail (AVX-512) 97 against 101-107; no tail (AVX2) 96 against 86.
@@ -77,7 +112,7 @@ TileKind choose_kind(const Request& r, const DenseKernels<T>& kernels) {
   const Index sums =
       kernels.pixel_vector.max_rows * min_of(vectors / lanes, kernels.pixel_vector.max_vectors);
   if (r.in.channel != 1 && full_rows && sums >= 8) return TileKind::kPixelVector;
-  if (2 * p.out_ch_per_group() <= lanes && p.out[kW] >= 2 * lanes) return TileKind::kPixelVector;
+  if (broadcasts_few_channels(r, kernels)) return TileKind::kPixelVector;
   return TileKind::kOcVector;
 }
 
