@@ -41,11 +41,17 @@ TileKind choose_kind(const Request& r, Index lanes) {
   const ConvProblem& p = r.problem;
   if (p.in_ch_per_group() > 1) return TileKind::kOcVector;
   // Few channels fill no vector; neither do few pixels (8 channels, 9x9x9 stride 4 to 5x5x5: 1670 us and
-  // 760).
+  // 760). Those of channels-last input have to be copied apart, which pays where each is used often (8
+  // channels, us: 5x5 stride 4 64x64 batch 8 330 and 103, 3x3 stride 2 112x112 107 and 40, 5x5 56x56 63 and
+  // 78).
+  constexpr Index kOften = 16;
+  const Index uses = p.taps() / p.stride[kD] / p.stride[kH] / p.stride[kW];
+  const bool last = r.in.spatial[kW] != 1;
+  const Index few = last && uses <= kOften ? lanes * 3 / 8 : lanes / 2;
   const bool fuller = p.out_ch * round_up(p.out[kW], lanes) <= p.out[kW] * lanes;
-  if ((p.out_ch * 2 <= lanes && fuller) || window_bytes(p, TileKind::kOcVector, 1, 1, lanes) > kScratchLimit)
+  if ((p.out_ch <= few && fuller) || window_bytes(p, TileKind::kOcVector, 1, 1, lanes) > kScratchLimit)
     return TileKind::kPixelVector;
-  if (r.in.spatial[kW] != 1) return TileKind::kOcVector;
+  if (last) return TileKind::kOcVector;
   const bool long_kernel = p.kernel[kH] * p.kernel[kD] == 1 && p.kernel[kW] > kLongKernel;
   return p.out[kW] >= kWideRow && !long_kernel ? TileKind::kPixelVector : TileKind::kOcVector;
 }
@@ -342,6 +348,9 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
     const double strips = plan.request.in.channel == 1 ? static_cast<double>(kWindowBytes) / window : 1;
     b.pitch = channels ? min_of(strip * max_of(1, static_cast<Index>(strips)), round_up(p.out_ch, strip)) : 1;
     b.oc_per_chunk = channels ? min_of(b.pitch, p.out_ch) : 1;
+    // Pixels of few channels follow each other as they do in memory, and a vector holds the next pixel's,
+    // too.
+    if (channels && group == 1 && p.out_ch < lanes) b.pitch = p.out_ch;
     const Index single = depthwise_tile_count(plan, depthwise_grid(plan));
     const Index most = request.threads > 1 ? single / (kWindowsPerThread * request.threads) : p.out[kD];
     choose_depths(p, channels ? b.pitch : lanes, most, &b);

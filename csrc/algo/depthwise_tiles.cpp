@@ -71,8 +71,10 @@ bool rows_ask_ahead(const ConvProblem& p, Index lanes) {
 DepthwiseWindow depthwise_window(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const Blocking& b = plan.blocking;
-  return by_channel(plan) ? channel_window(p, b.depths, b.rows, b.cols, b.pitch)
-                          : pixel_window(p, b.depths, b.rows, b.cols, lanes_of(plan));
+  if (!by_channel(plan)) return pixel_window(p, b.depths, b.rows, b.cols, lanes_of(plan));
+  DepthwiseWindow window = channel_window(p, b.depths, b.rows, b.cols, b.pitch);
+  window.beyond = max_of(0, lanes_of(plan) - b.pitch);
+  return window;
 }
 
 int rolling_shape(const ConvProblem& p) {

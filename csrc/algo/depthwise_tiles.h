@@ -39,8 +39,9 @@ struct DepthwiseWindow {
   Index pixel, row, plane;      // elements between neighbours
   std::vector<Index> phases;    // first input column of each stretch
   std::vector<Index> w_offset;  // elements to tap kw of a row
+  Index beyond = 0;             // read after the last pixel: of a vector, what its channels leave
 
-  Index elements() const { return planes * plane; }
+  Index elements() const { return planes * plane + beyond; }
 };
 
 // Of a plan that does not read in place.

@@ -73,18 +73,59 @@ PYCONV_INLINE Index TakeEvery(T* dst, const T* src, Index count) {
   return j;
 }
 
+// The same of all elements, where one instruction permutes two whole registers.
+constexpr bool kTakesAnyStep = kVectorBytes == 64;
+constexpr Index kLongestStep = 8;
+
+template <class T, int kStep>
+PYCONV_INLINE void TakeAll(T* dst, const T* src, Index count) {
+  V<T> from[kStep];
+  for (; count > kLanes<T>; count -= kLanes<T>, src += kStep * kLanes<T>, dst += kLanes<T>) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kStep; ++v) from[v] = LoadU(src + v * kLanes<T>);
+    StoreU<T>(EveryElement<T, kStep>(from[0], from), dst);
+  }
+  Index left = (count - 1) * kStep + 1;
+#pragma GCC unroll 8
+  for (int v = 0; v < kStep; ++v, left -= kLanes<T>)
+    from[v] = left >= kLanes<T> ? LoadU(src + v * kLanes<T>)
+              : left > 0        ? LoadN(src + v * kLanes<T>, left)
+                                : Zero<T>();
+  StoreN(EveryElement<T, kStep>(from[0], from), dst, count);
+}
+
 template <class T>
 void GatherRow(T* dst, const T* src, Index stride, Index count) {
+  if constexpr (kTakesAnyStep) {
+    switch (count > 1 ? stride : 0) {
+      case 2:
+        return TakeAll<T, 2>(dst, src, count);
+      case 3:
+        return TakeAll<T, 3>(dst, src, count);
+      case 4:
+        return TakeAll<T, 4>(dst, src, count);
+      case 5:
+        return TakeAll<T, 5>(dst, src, count);
+      case 6:
+        return TakeAll<T, 6>(dst, src, count);
+      case 7:
+        return TakeAll<T, 7>(dst, src, count);
+      case 8:
+        return TakeAll<T, 8>(dst, src, count);
+      default:
+        break;
+    }
+  }
   Index j = 0;
   if (stride == 2) j = TakeEvery<T, 2>(dst, src, count);
-  if (kMaskedTails && stride == 2 && j < count) {
-    const Index span = 2 * (count - j) - 1;
-    const V<T> first = LoadN(src + 2 * j, span);
-    const V<T> second = span > kLanes<T> ? LoadN(src + 2 * j + kLanes<T>, span - kLanes<T>) : Zero<T>();
-    return StoreN(EvenElements<T>(first, second), dst + j, count - j);
-  }
   if (stride == 4) j = TakeEvery<T, 4>(dst, src, count);
   for (; j < count; ++j) dst[j] = src[j * stride];
+}
+
+// Short pixels: their few channels are taken one after the other, rather than by transposing blocks that are
+// nearly empty.
+PYCONV_INLINE bool TakesChannels(Index channels, Index pixel) {
+  return kTakesAnyStep && pixel > 1 && pixel <= kLongestStep && channels * pixel <= 32;
 }
 
 template <class T>
@@ -93,7 +134,7 @@ void Gather2d(T* dst, Index dst_stride, const T* src, Index src_i_stride, Index 
   if (src_j_stride == 1) {
     if (src_i_stride == cols && dst_stride == cols) return CopyRow(dst, src, rows * cols);
     for (Index i = 0; i < rows; ++i) CopyRow(dst + i * dst_stride, src + i * src_i_stride, cols);
-  } else if (src_i_stride == 1 && rows > 1 && cols > 1) {
+  } else if (src_i_stride == 1 && rows > 1 && cols > 1 && !TakesChannels(rows, src_j_stride)) {
     TransposeBlocks(dst, dst_stride, src, src_j_stride, rows, cols);
   } else {
     for (Index i = 0; i < rows; ++i)

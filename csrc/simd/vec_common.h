@@ -86,6 +86,26 @@ PYCONV_INLINE void Transpose(V<T> (&rows)[kLanes<T>]) {
   }
 }
 
+// Lane i is element Step * i of vectors[0], vectors[1], ..., one after the other: those of the first two
+// vectors, then of each next one.
+template <int Step, int Next, class Vec, int... I>
+PYCONV_INLINE Vec TakeFrom(Vec taken, Vec next, IndexList<I...>) {
+  constexpr int kCount = sizeof...(I);
+  const auto lane = [](int i) constexpr {
+    const int vector = i * Step / kCount, at = i * Step % kCount;
+    return vector == Next ? kCount + at : vector == 0 && Next == 1 ? at : i;
+  };
+  return __builtin_shufflevector(taken, next, lane(I)...);
+}
+template <class T, int Step, int Next = 1>
+PYCONV_INLINE V<T> EveryElement(V<T> taken, const V<T>* vectors) {
+  if constexpr (Next == Step)
+    return taken;
+  else
+    return EveryElement<T, Step, Next + 1>(
+        TakeFrom<Step, Next>(taken, vectors[Next], MakeIndexList<kLanes<T>>{}), vectors);
+}
+
 }  // namespace
 }  // namespace PYCONV_TARGET_NS
 }  // namespace pyconv

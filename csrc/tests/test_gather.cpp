@@ -60,6 +60,14 @@ void check_gathers(const DenseKernels<T>& dense) {
           {rows, cols, cols, 1, -rows - 1},         // transpose, mirrored
           {rows, cols, cols + 1, 2, 2 * rows + 1},  // neither is contiguous
           {rows, cols, cols, -3, 3 * rows},         //
+          {rows, cols, cols, 9 * cols, 3},          // every third, ...
+          {rows, cols, cols + 1, 5 * cols + 2, 4},  //
+          {rows, cols, cols, 9 * cols, 5},          //
+          {rows, cols, cols, 9 * cols, 6},          //
+          {rows, cols, cols, 9 * cols, 7},          //
+          {rows, cols, cols, 9 * cols, 8},          //
+          {rows, cols, cols, 1, 3},                 // channels of short pixels, some more than once
+          {rows, cols, cols, 1, 8},                 //
           {rows, cols, cols, 0, 1},
           {rows, cols, cols, 1, 0},  // broadcast
           {rows, cols, cols, 0, 0},
