@@ -33,7 +33,7 @@ double window_bytes(const ConvProblem& p, TileKind kind, Index lines, Index pixe
 constexpr Index kWindowBytes = 24 << 10;       // of 32 KB L1: weights and outputs pass through it too
 constexpr Index kGroupWindowBytes = 96 << 10;  // groups: an input row is read a few times only
 constexpr Index kWideRow = 12;                 // pixels from which a vector of them is worth its empty lanes
-constexpr Index kLongKernel = 8;               // taps of a 1-D kernel from which transposing pays
+constexpr Index kLongKernel = 8;               // taps of a row from which a copy of it pays
 
 constexpr double kScratchLimit = static_cast<double>(kMaxScratchPerThread);
 
@@ -52,7 +52,13 @@ TileKind choose_kind(const Request& r, Index lanes) {
   if ((p.out_ch <= few && fuller) || window_bytes(p, TileKind::kOcVector, 1, 1, lanes) > kScratchLimit)
     return TileKind::kPixelVector;
   if (last) return TileKind::kOcVector;
-  const bool long_kernel = p.kernel[kH] * p.kernel[kD] == 1 && p.kernel[kW] > kLongKernel;
+  // Where every element of a line is used so often, transposing lines to vectors of channels pays, unless
+  // each channel is wanted several times (Emerald Rapids, us: 64@1000 31 taps 89 -> 71, 15 taps 57 -> 52, 9
+  // taps 45 and 46; 64@8000 9 taps 370 and 559, 15 taps stride 2 294 and 416; 64 > 128@1000 31 taps 171 and
+  // 207).
+  constexpr Index kLongLine = 12;
+  const bool long_kernel =
+      p.kernel[kH] * p.kernel[kD] == 1 && p.out_ch == p.in_ch && p.kernel[kW] / p.stride[kW] > kLongLine;
   return p.out[kW] >= kWideRow && !long_kernel ? TileKind::kPixelVector : TileKind::kOcVector;
 }
 
@@ -354,7 +360,9 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
     const Index single = depthwise_tile_count(plan, depthwise_grid(plan));
     const Index most = request.threads > 1 ? single / (kWindowsPerThread * request.threads) : p.out[kD];
     choose_depths(p, channels ? b.pitch : lanes, most, &b);
-    plan.scratch_per_thread = static_cast<std::size_t>(depthwise_window(plan).elements()) * sizeof(T);
+    const DepthwiseWindow copy = depthwise_window(plan);
+    const Index inputs = channels && p.out_ch > p.in_ch ? copy.cols * b.oc_per_chunk : 0;  // of one row
+    plan.scratch_per_thread = static_cast<std::size_t>(copy.elements() + inputs) * sizeof(T);
   }
   const bool used_as_they_are = taps_are_contiguous(plan.request.weight, p) &&
                                 (p.out_ch == 1 || plan.request.weight.out_ch == p.taps());
