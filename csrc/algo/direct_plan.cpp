@@ -104,8 +104,9 @@ TileKind choose_kind(const Request& r, const DenseKernels<T>& kernels) {
   // 60).
   const bool one_vector =
       p.out_ch_per_group() <= lanes && kernels.oc_vector.tallest(1) > kernels.oc_vector.max_rows;
-  const Index terms = p.in_ch_per_group() * p.taps();
-  const Index excess = (one_vector ? 20 : 7) + (r.out.channel == 1 ? 0 : 600 / terms);
+  const bool transposes = r.out.channel != 1 && p.out_ch_per_group() >= lanes;
+  const Index transposing = transposes ? 600 / (p.in_ch_per_group() * p.taps()) : 0;
+  const Index excess = (one_vector ? 20 : 7) + transposing;
   const bool full_rows = 100 * (vectors - p.out[kW]) <= excess * p.out[kW];
   // Two FMAs a cycle of four cycles each want eight sums: AVX2 has four in a row of eight pixels (Zen 3, 3x3
   // stride 2 192@17 batch 8, 12000 us, by vectors of channels 5600).
