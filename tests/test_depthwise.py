@@ -121,6 +121,7 @@ def test_non_finite_values_stay_in_their_receptive_field(layout, bad, kernel, st
     [
         ConvCase(in_ch=18, out_ch=18, groups=18, size=(210, 220), kernel=(200, 201)),
         ConvCase(in_ch=18, out_ch=18, groups=18, size=(20_000,), kernel=(5_000,), padding=100),
+        ConvCase(in_ch=9, out_ch=18, groups=9, size=(200_010,), kernel=(200_000,)),
         ConvCase(in_ch=18, out_ch=18, groups=18, size=(64, 64), kernel=(3, 3), padding=500, dilation=500),
         ConvCase(in_ch=2, out_ch=2, groups=2, size=(3, 400_000), kernel=(3, 3), padding=1),
         ConvCase(in_ch=64, out_ch=64, groups=64, size=(40, 40), kernel=(3, 3), padding=1, stride=1_000_000),

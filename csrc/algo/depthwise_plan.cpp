@@ -12,7 +12,8 @@
 namespace pyconv {
 namespace {
 
-// Bytes of the window that `lines` x `pixels` outputs of `lanes` channels (one, for pixel vectors) read.
+// Bytes of the window that `lines` x `pixels` outputs of `lanes` channels (one, for pixel vectors) read; with
+// the row of input channels from which those of several outputs are spread.
 double window_bytes(const ConvProblem& p, TileKind kind, Index lines, Index pixels, Index lanes) {
   const double rows =
       lines == 1
@@ -27,7 +28,8 @@ double window_bytes(const ConvProblem& p, TileKind kind, Index lines, Index pixe
     cols = (static_cast<double>(pixels + 2 * lanes) + reach / static_cast<double>(p.stride[kW])) *
            static_cast<double>(phases);
   }
-  return static_cast<double>(p.kernel[kD]) * rows * cols * static_cast<double>(element_bytes(p));
+  const double spread = kind == TileKind::kOcVector && p.out_ch > p.in_ch ? 1 : 0;
+  return (static_cast<double>(p.kernel[kD]) * rows + spread) * cols * static_cast<double>(element_bytes(p));
 }
 
 constexpr Index kWindowBytes = 24 << 10;       // of 32 KB L1: weights and outputs pass through it too
