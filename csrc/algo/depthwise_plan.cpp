@@ -44,16 +44,16 @@ TileKind choose_kind(const Request& r, Index lanes) {
   if (p.in_ch_per_group() > 1) return TileKind::kOcVector;
   // Few channels fill no vector; neither do few pixels (8 channels, 9x9x9 stride 4 to 5x5x5: 1670 us and
   // 760). Those of channels-last input have to be copied apart, which pays where each is used often (8
-  // channels, us: 5x5 stride 4 64x64 batch 8 330 and 103, 3x3 stride 2 112x112 107 and 40, 5x5 56x56 63 and
-  // 78).
+  // channels, us: 5x5 stride 4 64x64 batch 8 298 and 87, 3x3 stride 2 112x112 101 and 39; 5x5 56x56, before
+  // pixels followed each other, 63 and 78).
   constexpr Index kOften = 16;
-  const Index uses = p.taps() / p.stride[kD] / p.stride[kH] / p.stride[kW];
-  const bool last = r.in.spatial[kW] != 1;
-  const Index few = last && uses <= kOften ? lanes * 3 / 8 : lanes / 2;
+  const Index uses = p.uses_of_input();
+  const bool channels_last = r.in.spatial[kW] != 1;
+  const Index few = channels_last && uses <= kOften ? lanes * 3 / 8 : lanes / 2;
   const bool fuller = p.out_ch * round_up(p.out[kW], lanes) <= p.out[kW] * lanes;
   if ((p.out_ch <= few && fuller) || window_bytes(p, TileKind::kOcVector, 1, 1, lanes) > kScratchLimit)
     return TileKind::kPixelVector;
-  if (last) return TileKind::kOcVector;
+  if (channels_last) return TileKind::kOcVector;
   // Where every element of a line is used so often, transposing lines to vectors of channels pays, unless
   // each channel is wanted several times (Emerald Rapids, us: 64@1000 31 taps 89 -> 71, 15 taps 57 -> 52, 9
   // taps 45 and 46; 64@8000 9 taps 370 and 559, 15 taps stride 2 294 and 416; 64 > 128@1000 31 taps 171 and

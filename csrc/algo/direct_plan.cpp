@@ -73,9 +73,10 @@ bool broadcasts_few_channels(const Request& r, const DenseKernels<T>& kernels) {
   const ConvProblem& p = r.problem;
   const Index lanes = kernels.lanes, channels = p.out_ch_per_group();
   if (channels >= lanes) return false;
-  const Index uses = p.taps() / p.stride[kD] / p.stride[kH] / p.stride[kW];
-  const bool last = r.in.channel == 1, short_pixels = last && 2 * p.in_ch_per_group() < lanes;
-  if (last ? uses < (short_pixels ? 4 : 2) : uses < 2 && p.stride[kW] > 2) return false;
+  const Index uses = p.uses_of_input();
+  const bool channels_last = r.in.channel == 1;
+  const bool short_pixels = channels_last && 2 * p.in_ch_per_group() < lanes;
+  if (channels_last ? uses < (short_pixels ? 4 : 2) : uses < 2 && p.stride[kW] > 2) return false;
   const EvenSplit tiles(channels, kernels.pixel_vector.max_rows);
   const Index rows = tiles.size(0);
   const Index by_pixels =
@@ -85,7 +86,7 @@ bool broadcasts_few_channels(const Request& r, const DenseKernels<T>& kernels) {
                                       [&](Index units) { return term_slots(units * kPixelUnit, 1); });
   // Channels-first copies cost less (3x3 stride 2 48@112 in 6 groups, 1.87 times the slots, batch 8 6180 ->
   // 4640 us; 208@28 in 26, 1.67 times, 124 and 169).
-  const Index least = uses >= 4 && !short_pixels ? 125 : last ? 200 : 175;
+  const Index least = uses >= 4 && !short_pixels ? 125 : channels_last ? 200 : 175;
   return 100 * by_channels >= least * by_pixels;
 }
 
@@ -103,8 +104,8 @@ TileKind choose_kind(const Request& r, const DenseKernels<T>& kernels) {
   const Index vectors = round_up(p.out[kW], lanes);
   // One vector of channels shares no broadcast, so emptier rows do as well (Zen 3, AVX2, rows of 14, 28 and
   // 30 pixels, channels-first, twelve layers: 1.14, worst 0.93). Transposing the sums costs as much as their
-  // first six terms (Emerald Rapids, 3x3 1 > 64@56 150 -> 68 us, 3 > 64@56 201 -> 133, 1 > 64@32x100 134 ->
-  // 60).
+  // first six terms (Emerald Rapids, 3x3 1 > 64@56 128 -> 60 us, 3 > 64@56 160 -> 110, 1 > 64@32x100 151 ->
+  // 58).
   const bool one_vector =
       p.out_ch_per_group() <= lanes && kernels.oc_vector.tallest(1) > kernels.oc_vector.max_rows;
   const bool transposes = r.out.channel != 1 && p.out_ch_per_group() >= lanes;

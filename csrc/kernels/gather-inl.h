@@ -83,7 +83,7 @@ PYCONV_INLINE void TakeAll(T* dst, const T* src, Index count) {
   for (; count > kLanes<T>; count -= kLanes<T>, src += kStep * kLanes<T>, dst += kLanes<T>) {
 #pragma GCC unroll 8
     for (int v = 0; v < kStep; ++v) from[v] = LoadU(src + v * kLanes<T>);
-    StoreU<T>(EveryElement<T, kStep>(from[0], from), dst);
+    StoreU<T>(EveryElement<T, kStep>(from), dst);
   }
   Index left = (count - 1) * kStep + 1;
 #pragma GCC unroll 8
@@ -91,35 +91,26 @@ PYCONV_INLINE void TakeAll(T* dst, const T* src, Index count) {
     from[v] = left >= kLanes<T> ? LoadU(src + v * kLanes<T>)
               : left > 0        ? LoadN(src + v * kLanes<T>, left)
                                 : Zero<T>();
-  StoreN(EveryElement<T, kStep>(from[0], from), dst, count);
+  StoreN(EveryElement<T, kStep>(from), dst, count);
+}
+
+template <class T, int kStep>
+PYCONV_INLINE bool TakeSteps(T* dst, const T* src, Index step, Index count) {
+  if (step == kStep) {
+    TakeAll<T, kStep>(dst, src, count);
+    return true;
+  }
+  if constexpr (kStep < kLongestStep)
+    return TakeSteps<T, kStep + 1>(dst, src, step, count);
+  else
+    return false;
 }
 
 // Whether it knows the step. Not inlined: with this inside, GatherRow is not, for the steps of two that most
 // rows have (channels-first, 3x3 stride 2 8@112 27 us, 29 so).
 template <class T>
 __attribute__((noinline)) bool TakeAnyStep(T* dst, const T* src, Index step, Index count) {
-  switch (step) {
-    case 3:
-      TakeAll<T, 3>(dst, src, count);
-      return true;
-    case 4:
-      TakeAll<T, 4>(dst, src, count);
-      return true;
-    case 5:
-      TakeAll<T, 5>(dst, src, count);
-      return true;
-    case 6:
-      TakeAll<T, 6>(dst, src, count);
-      return true;
-    case 7:
-      TakeAll<T, 7>(dst, src, count);
-      return true;
-    case 8:
-      TakeAll<T, 8>(dst, src, count);
-      return true;
-    default:
-      return false;
-  }
+  return TakeSteps<T, 3>(dst, src, step, count);
 }
 
 template <class T>
@@ -132,9 +123,11 @@ void GatherRow(T* dst, const T* src, Index stride, Index count) {
     const V<T> second = span > kLanes<T> ? LoadN(src + 2 * j + kLanes<T>, span - kLanes<T>) : Zero<T>();
     return StoreN(EvenElements<T>(first, second), dst + j, count - j);
   }
-  if constexpr (kTakesAnyStep)
+  if constexpr (kTakesAnyStep) {
     if (stride > 2 && count > 1 && TakeAnyStep(dst, src, stride, count)) return;
-  if (stride == 4) j = TakeEvery<T, 4>(dst, src, count);
+  } else if (stride == 4) {
+    j = TakeEvery<T, 4>(dst, src, count);
+  }
   for (; j < count; ++j) dst[j] = src[j * stride];
 }
 

@@ -33,6 +33,8 @@ struct ConvProblem : ConvSpec {
   Index in_ch_per_group() const { return in_ch / groups; }
   Index out_ch_per_group() const { return out_ch / groups; }
   Index taps() const { return kernel.product(); }
+  // How many outputs of one channel an input element goes into, borders apart.
+  Index uses_of_input() const { return taps() / stride[kD] / stride[kH] / stride[kW]; }
   Index out_elements() const { return batch * out_ch * out.product(); }
   double flops() const {
     return 2.0 * static_cast<double>(out_elements()) * static_cast<double>(in_ch_per_group() * taps());

@@ -17,6 +17,7 @@
 //   ArgMaxNan(best, at, x, x_at)   the same choice for a value and its index
 //   InterleaveLower/Upper   whole-vector interleave of the lower / upper halves of a and b
 //   EvenElements(a, b)      elements 0, 2, 4, ... of a, then of b
+//   EveryElement<T, Step>(vectors)   lane i is element Step * i of Step vectors, one after the other
 //   ConcatEven/Odd(a, b)    the even / odd elements of a, then those of b
 //   Permute(v, source)      lane i is v[source[i]]
 //   Iota                    0, 1, 2, ... as integers of T's size

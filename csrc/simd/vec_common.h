@@ -86,8 +86,7 @@ PYCONV_INLINE void Transpose(V<T> (&rows)[kLanes<T>]) {
   }
 }
 
-// Lane i is element Step * i of vectors[0], vectors[1], ..., one after the other: those of the first two
-// vectors, then of each next one.
+// Puts the elements Step * i that vector number Next holds into their lanes; `taken` has those before.
 template <int Step, int Next, class Vec, int... I>
 PYCONV_INLINE Vec TakeFrom(Vec taken, Vec next, IndexList<I...>) {
   constexpr int kCount = sizeof...(I);
@@ -97,13 +96,13 @@ PYCONV_INLINE Vec TakeFrom(Vec taken, Vec next, IndexList<I...>) {
   };
   return __builtin_shufflevector(taken, next, lane(I)...);
 }
-template <class T, int Step, int Next = 1>
-PYCONV_INLINE V<T> EveryElement(V<T> taken, const V<T>* vectors) {
-  if constexpr (Next == Step)
-    return taken;
+template <class T, int Step, int Last = Step - 1>
+PYCONV_INLINE V<T> EveryElement(const V<T>* vectors) {
+  if constexpr (Last == 0)
+    return vectors[0];
   else
-    return EveryElement<T, Step, Next + 1>(
-        TakeFrom<Step, Next>(taken, vectors[Next], MakeIndexList<kLanes<T>>{}), vectors);
+    return TakeFrom<Step, Last>(EveryElement<T, Step, Last - 1>(vectors), vectors[Last],
+                                MakeIndexList<kLanes<T>>{});
 }
 
 }  // namespace
