@@ -40,6 +40,10 @@ SCHEMES = [
     ("winograd_f2", (7, 7), 2, 1, (3, 3)),
     ("winograd_f4", (3, 7), (1, 3), 1, (4, 4)),
     ("winograd_f2", (4, 4), 3, 1, (3, 3)),
+    ("winograd_f2", (7, 7), 4, 1, (3, 3)),  # four parts with neighbouring inputs
+    ("winograd_c4", (11, 11), 4, 1, (4, 4)),
+    ("winograd_f4", (8, 9), (3, 2), 1, (4, 4)),
+    ("winograd_c4", (11, 7), 2, 1, (4, 4)),  # parts of three taps, then of two, then of three
     ("winograd_c4", (7, 4), (2, 1), 1, (4, 4)),
     ("winograd_f2", (1, 7), 1, 1, (1, 3)),
     ("winograd_c4", (1, 3), 1, 1, (1, 4)),
@@ -50,6 +54,8 @@ SCHEMES = [
     ("winograd_f2", (3, 5), (2, 1), 1, (3, 3)),
     ("winograd_f2", (3, 3, 3), (2, 1, 1), 1, (1, 2, 2)),  # outer taps are summed inside the products
     ("winograd_c4", (3, 3, 3), (2, 1, 1), 1, (1, 4, 4)),
+    ("winograd_f2", (3, 7, 7), (2, 4, 4), 1, (1, 3, 3)),
+    ("winograd_c4", (2, 7, 5), (1, 2, 2), 1, (1, 4, 4)),
     ("winograd_f2", (3, 1, 3), 1, 1, (2, 1, 2)),
     ("winograd_f2", (3, 3, 1), (1, 2, 3), 1, (3, 3, 1)),
     ("winograd_f4", (7, 1, 1), (2, 2, 1), 1, (4, 1, 1)),
@@ -146,10 +152,11 @@ def test_f32_has_the_inputs_and_the_bound_of_f23():
 
 
 @pytest.mark.parametrize(("row", "kernel", "stride", "dilation", "tile"), SCHEMES, ids=SCHEME_IDS)
+@pytest.mark.parametrize("in_ch", [3, 7, 18])  # of fewer than 16, parts lie side by side
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_kernels_are_taken_apart(row, kernel, stride, dilation, tile, dtype):
+def test_kernels_are_taken_apart(row, kernel, stride, dilation, tile, dtype, in_ch):
     """Tiles as declared; exact on integers or inside the bound; one set of bits in every layout."""
-    case = scheme_case(kernel, stride, dilation, bias=True, residual=True)
+    case = scheme_case(kernel, stride, dilation, in_ch=in_ch, bias=True, residual=True)
     arguments = case.arguments("exact", dtype)
     problem = pyconv.plan(**arguments, algorithm=row).problem
     assert tuple(_core.bound_tile(str(problem), row)[3 - len(kernel) :]) == tile

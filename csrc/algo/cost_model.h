@@ -100,18 +100,23 @@ constexpr double kWinogradOutputsPerUs = 1.0e4;  // of products transformed back
 constexpr double kWinogradStridedPerUs = 6.0e3;  // of both, besides, where a row's tiles are not neighbours
 constexpr double kWinogradWeightsPerUs = 2.5e4;  // and of transformed weights, once a call
 constexpr double kWinogradTilesPerUs = 28;       // what a tile costs besides
-constexpr double kWinogradLanes = 16;            // channels that are transformed together
+constexpr int kWinogradLanes = 16;            // channels that are transformed together
 // Of fewer channels a pixel is read by masks, in lines that hold several: transformed inputs cost a
 // multiple, of fewer than a vector of them a smaller one.
 constexpr double kWinogradLeastChannels = 8;
 constexpr double kWinogradFewChannels = 5.0, kWinogradSomeChannels = 1.5;
+// Few channels with parts side by side: vectors are hardly filled, and sums too short to hide L2 behind them
+// (Emerald Rapids, 21 layers, docs/decisions/0046).
+constexpr double kWinogradSideBySide = 2.5;
 
 struct WinogradWork {
   double groups, in_ch, out_ch;  // of a group; output channels as they are padded
+  double vectors;                // of transformed inputs of a tile, all panels
   double outer_taps, taps;       // summed over inside the products; all of the kernel's
   double panels, products;       // of a tile: products transformed back; products per channel, parts included
   double tiles;                  // of one image at all output depths
   double input_planes;           // transformed per output depth
+  bool side_by_side;
   bool strided;  // neighbouring tiles lie apart: w is dilated, or is not the innermost dimension
 };
 
@@ -119,15 +124,15 @@ struct WinogradWork {
 // the transform's price (3.5e3 elements a microsecond), as far as it exceeds the packing that direct needs as
 // well, serves both best (docs/decisions/0038).
 inline double winograd_cost_us(const WinogradWork& w) {
-  const double in_ch = kWinogradLanes * static_cast<double>(ceil_div(static_cast<Index>(w.in_ch), 16));
   const double pairs = w.in_ch * w.out_ch, terms = w.in_ch * w.outer_taps * w.products / w.panels;
   const double products =
       2.0 * w.tiles * w.products * w.outer_taps * pairs * (1.0 + kWinogradCallTerms / terms);
-  const double price = w.in_ch < kWinogradLeastChannels ? kWinogradFewChannels
-                       : w.in_ch < kWinogradLanes       ? kWinogradSomeChannels
-                                                        : 1;
-  const double inputs = w.tiles * w.products * w.input_planes * in_ch * price;
-  const double outputs = w.tiles * w.panels * w.out_ch;
+  const double price = w.side_by_side                     ? kWinogradSideBySide
+                       : w.in_ch < kWinogradLeastChannels ? kWinogradFewChannels
+                       : w.in_ch < kWinogradLanes         ? kWinogradSomeChannels
+                                                          : 1;
+  const double inputs = w.tiles * w.input_planes * w.vectors * kWinogradLanes * price;
+  const double outputs = w.tiles * w.panels * w.out_ch * (w.side_by_side ? kWinogradSideBySide : 1);
   const double weights = pairs * w.products * w.outer_taps;
   return kCallUs + weights_read_us(w.groups * weights) +
          w.groups * (products / kWinogradFlopsPerUs + inputs / kWinogradInputsPerUs +

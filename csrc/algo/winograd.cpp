@@ -126,7 +126,7 @@ ConvPlan plan_winograd(const ConvAlgorithm& row, const Request& request, Winogra
   plan.form = form;
   const WinogradWeights weights(p, grid, kernels.lanes);
   plan.packed_bytes = static_cast<std::size_t>(p.groups * weights.group) * sizeof(T);
-  plan.blocking.in_place = request.in.channel == 1;
+  plan.blocking.in_place = request.in.channel == 1 && !grid.side_by_side;
   choose_block<T>(plan, grid, &plan.blocking);
   cut_for_threads<T>(&plan, grid);
   plan.scratch_per_thread = scratch_bytes<T>(p, grid, plan.blocking);
@@ -160,6 +160,17 @@ bool supports(const ConvProblem& p, Reason why) {
   return true;
 }
 
+// Vectors of transformed inputs of a tile, in all panels.
+Index input_vectors(const TileGrid& grid, Index channels) {
+  const auto vectors_of = [](Index elements) { return ceil_div(elements, Index{kWinogradLanes}); };
+  if (!grid.side_by_side) return grid.products * vectors_of(channels);
+  Index vectors = 0;
+  grid.for_neighbours([&](Index a, Index b, Index parts) {
+    vectors += grid.panels_below(grid.h.part[a].points, grid.w.points(b)) * vectors_of(parts * channels);
+  });
+  return vectors;
+}
+
 template <WinogradFamily kFamily>
 double cost(const ConvProblem& image) {
   const WinogradScheme scheme = winograd_scheme(image, kFamily);
@@ -176,6 +187,8 @@ double cost(const ConvProblem& image) {
   work.panels = static_cast<double>(grid.panels());
   work.products = static_cast<double>(grid.products);
   work.tiles = static_cast<double>(grid.per_image() * p.out[kD]);
+  work.vectors = static_cast<double>(input_vectors(grid, p.in_ch_per_group()));
+  work.side_by_side = grid.side_by_side;
   work.input_planes = static_cast<double>(planes_of(p, depths)) / static_cast<double>(depths);
   work.strided = scheme.dim[kW] != kW || scheme.w.spacing > 1;
   return winograd_cost_us(work);

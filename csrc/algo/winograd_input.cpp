@@ -6,18 +6,19 @@ namespace pyconv {
 
 template <class T>
 void TileReader<T>::gather(const TileRun& run, Index d, Index group, Index first_channel, Index channels,
-                           T* dst, Index pitch) const {
+                           const Band& band) const {
   const InputImage<T> from = image(run.image, group, first_channel);
   const Index cols = grid.w.reach(run.count), step = grid.w.spacing, first = col_position(run, 0);
   const Index limit = problem.in[kW] + problem.pad_end[kW];
   const Index existing = first >= limit ? 0 : min_of(cols, ceil_div(limit - first, step));
-  for (Index i = 0; i < grid.h.reach(1); ++i, dst += cols * pitch) {
+  T* dst = band.first;
+  for (Index i = 0; i < grid.h.reach(1); ++i, dst += band.row) {
     const Index h = row_position(run, i);
     const Index read = beyond(kH, h) ? 0 : existing;
     if (read > 0)
       read_row(from, kernels, from.row(d, h), channels, first, step, read,
-               {RowOrder::kChannelsInner, dst, pitch});
-    for (Index c = read; c < cols; ++c) std::fill_n(dst + c * pitch, channels, T(0));
+               {RowOrder::kChannelsInner, dst, band.pixel});
+    for (Index c = read; c < cols; ++c) std::fill_n(dst + c * band.pixel, channels, T(0));
   }
 }
 

@@ -31,10 +31,13 @@ struct TileReader {
   }
   bool beyond(int dim, Index position) const { return position >= problem.in[dim] + problem.pad_end[dim]; }
 
-  // Gathers the pixels of input plane `d` that the run reaches, channels inner: dst[row][column][channel],
-  // pixels `pitch` apart.
-  void gather(const TileRun& run, Index d, Index group, Index first_channel, Index channels, T* dst,
-              Index pitch) const;
+  // Gathers the pixels of input plane `d` that the run reaches, channels inner.
+  struct Band {
+    T* first;
+    Index pixel, row;  // elements between two of them
+  };
+  void gather(const TileRun& run, Index d, Index group, Index first_channel, Index channels,
+              const Band& band) const;
 
   // What one tile reads where it lies; needs strides.channel == 1. `pad` and `zero` are a pixel of padding
   // and one beyond it. Rows come once for a run, columns once for a tile.

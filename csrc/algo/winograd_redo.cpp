@@ -97,7 +97,8 @@ void WinogradRedo<T>::redo_piece(const Piece& piece) {
   std::vector<Index> offsets;
   for (Index kd = 0; kd < p.kernel[kD]; ++kd) {
     const Index d = piece.depth * p.stride[kD] - p.pad_begin[kD] + kd * p.dilation[kD];
-    reader_.gather(piece.run, d, piece.block.group, 0, p.in_ch_per_group(), patch + kd * plane, pitch_);
+    reader_.gather(piece.run, d, piece.block.group, 0, p.in_ch_per_group(),
+                   {patch + kd * plane, pitch_, row});
     for (Index kh = 0; kh < p.kernel[kH]; ++kh)
       for (Index kw = 0; kw < p.kernel[kW]; ++kw) offsets.push_back(kd * plane + kh * row + kw * pitch_);
   }

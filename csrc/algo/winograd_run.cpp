@@ -13,6 +13,9 @@
 namespace pyconv {
 namespace {
 
+// Tiles of which one part is transformed after the other: their panels stay in L1 meanwhile.
+constexpr Index kTilesTogether = 4;
+
 template <class T>
 class WinogradRun {
  public:
@@ -28,14 +31,15 @@ class WinogradRun {
         operands_(operands),
         reader_{p_, plan_.request.in, grid_, kernels_, static_cast<const T*>(operands.input)},
         redo_(plan_, reader_, operands_) {
-    const Index plane = plan_.blocking.cols * sizes_.pitch;
-    for (Index part = 0; part < grid_.parts(); ++part)
-      for (Index kd = 0; kd < p_.kernel[kD]; ++kd)
-        run_offsets_.push_back(part * sizes_.part + kd * p_.dilation[kD] * plane);
     grid_.for_parts([this](Index a, Index b) {
-      for (Index panel = 0; panel < grid_.panels(); ++panel)
-        part_offsets_.push_back(input_panels_.at[panel] + grid_.parts_before(a, b, panel) * sizes_.part);
+      for (Index panel = 0; panel < grid_.panels(); ++panel) {
+        const Index before = grid_.side_by_side ? a * grid_.w.parts + b : grid_.parts_before(a, b, panel);
+        part_offsets_.push_back(input_panels_.at[panel] + before * sizes_.part);
+      }
+      find_band_offsets(a, b);
     });
+    for (const bool infinite_h : {false, true})
+      for (const bool infinite_w : {false, true}) find_runs(infinite_h, infinite_w);
   }
 
   void execute() {
@@ -93,7 +97,7 @@ class WinogradRun {
     for (Index plane = 0; plane < planes_of(p_, block.depths); ++plane) {
       const Index d = block.depth0 * p_.stride[kD] - p_.pad_begin[kD] + plane;
       for_runs(block, [&](const TileRun& run, Index tile) {
-        T* panels = scratch.inputs + (plane * plan_.blocking.cols + tile) * sizes_.pitch;
+        T* panels = scratch.inputs + plane * sizes_.plane + tile * sizes_.pitch;
         if (plan_.blocking.in_place)
           transform_in_place(block.group, run, d, scratch, panels);
         else
@@ -112,48 +116,83 @@ class WinogradRun {
       reader_.find_cols(run, t, &places);
       grid_.for_parts([&](Index a, Index b) {
         reader_.point(grid_.h.part[a], grid_.w.part[b], places, pixels);
-        transform_part(a, b, pixels, p_.in_ch_per_group(), panels);
+        transform_part(a, b, {pixels, p_.in_ch_per_group(), 1, 0, 0, panels});
       });
     }
   }
 
   void transform_gathered(Index group, const TileRun& run, Index d, const Scratch& scratch, T* panels) const {
-    const AxisScheme &h = grid_.h, &w = grid_.w;
-    const T* pixels[kMaxPanels];
-    const Index pitch = sizes_.band_pitch, row = w.reach(run.count) * pitch;
+    const Index inputs = grid_.h.inputs * grid_.w.inputs;
+    const Index step = grid_.w.step * grid_.w.outputs * sizes_.band_pitch;
     for (Index c = 0; c < p_.in_ch_per_group(); c += sizes_.band_channels) {
       const Index channels = min_of(sizes_.band_channels, p_.in_ch_per_group() - c);
-      reader_.gather(run, d, group, c, channels, scratch.band, pitch);
-      for (Index t = 0; t < run.count; ++t)
-        grid_.for_parts([&](Index a, Index b) {
-          for (Index i = 0; i < h.inputs; ++i)
-            for (Index j = 0; j < w.inputs; ++j)
-              pixels[i * w.inputs + j] = i >= h.part[a].points || j >= w.part[b].points
-                                             ? scratch.zero
-                                             : scratch.band + (h.part[a].first + h.step * i) * row +
-                                                   (w.part[b].first + w.step * (t * w.outputs + j)) * pitch;
-          transform_part(a, b, pixels, channels, panels + t * sizes_.pitch + c);
+      reader_.gather(run, d, group, c, channels, {scratch.band, sizes_.band_pitch, sizes_.band_row});
+      for (Index t = 0, tiles; t < run.count; t += tiles) {
+        tiles = min_of(kTilesTogether, run.count - t);
+        grid_.for_neighbours([&](Index a, Index b, Index parts) {
+          const Index* const at = &band_offsets_[(a * grid_.w.parts + b) * inputs];
+          const T* pixels[kMaxPanels];
+          for (Index i = 0; i < inputs; ++i) pixels[i] = scratch.band + t * step + at[i];
+          transform_part(
+              a, b, {pixels, parts * channels, tiles, step, sizes_.pitch, panels + t * sizes_.pitch + c});
         });
+      }
     }
   }
 
-  void transform_part(Index a, Index b, const T* const* pixels, Index channels, T* panels) const {
-    int points_h = static_cast<int>(grid_.h.part[a].points),
-        points_w = static_cast<int>(grid_.w.part[b].points);
-    if (exchanged(grid_)) std::swap(points_h, points_w);
-    transforms_.input(pixels, channels, panels, &part_offsets_[(a * grid_.w.parts + b) * grid_.panels()],
-                      points_h, points_w);
+  // Where part (a, b) of a band's first tile sees its inputs. What it has no weight for is the pixel before:
+  // something to read, which is not used.
+  void find_band_offsets(Index a, Index b) {
+    const AxisScheme &h = grid_.h, &w = grid_.w;
+    const Index last_h = h.part[a].points - 1, last_w = w.points(b) - 1;
+    for (Index i = 0; i < h.inputs; ++i)
+      for (Index j = 0; j < w.inputs; ++j)
+        band_offsets_.push_back((h.part[a].first + h.step * min_of(i, last_h)) * sizes_.band_row +
+                                (w.part[b].first + w.step * min_of(j, last_w)) * sizes_.band_pitch);
+  }
+
+  void transform_part(Index a, Index b, WinogradInputArgs<T> args) const {
+    args.panel_offset = &part_offsets_[(a * grid_.w.parts + b) * grid_.panels()];
+    args.points_h = static_cast<int>(grid_.h.part[a].points);
+    args.points_w = static_cast<int>(grid_.w.points(b));
+    if (exchanged(grid_)) std::swap(args.points_h, args.points_w);
+    transforms_.input(args);
   }
 
   // --- panels times weights
+
+  // Where the terms of a product lie, in the order of the weights: of panels at finite points, or at infinity
+  // in one dimension or both.
+  struct Runs {
+    std::vector<Index> offsets;
+    Index parts = 1;  // that one run covers
+  };
+  static int runs_index(bool infinite_h, bool infinite_w) { return 2 * infinite_h + infinite_w; }
+
+  void find_runs(bool infinite_h, bool infinite_w) {
+    Runs& runs = runs_[runs_index(infinite_h, infinite_w)];
+    const AxisScheme &h = grid_.h, &w = grid_.w;
+    const Index parts_h = infinite_h ? h.full : h.parts, parts_w = infinite_w ? w.full : w.parts;
+    const auto add = [&](Index at, Index kd) {
+      runs.offsets.push_back(at * sizes_.part + kd * p_.dilation[kD] * sizes_.plane);
+    };
+    if (!grid_.side_by_side) {
+      for (Index part = 0; part < parts_h * parts_w; ++part)
+        for (Index kd = 0; kd < p_.kernel[kD]; ++kd) add(part, kd);
+      return;
+    }
+    const Index first = (infinite_h ? h.first_full() : 0) * w.parts + (infinite_w ? w.first_full() : 0);
+    const Index rows = parts_w == w.parts ? 1 : parts_h;  // rows of parts follow each other if they are whole
+    runs.parts = parts_h * parts_w / rows;
+    for (Index kd = 0; kd < p_.kernel[kD]; ++kd)
+      for (Index row = 0; row < rows; ++row) add(first + row * w.parts, kd);
+  }
+
   void multiply(const WinogradBlock& block, const Scratch& scratch) const {
     const Index tile_oc = kernels_.lanes * kernels_.oc_vector.max_vectors, cols = plan_.blocking.cols;
     const Chains chains = winograd_chains(p_, grid_);
     TileArgs<T> args{};
     args.act_stride = sizes_.pitch;
-    args.run_offset = run_offsets_.data();
-    args.run_length = chains.block;
-    args.last_run_length = chains.last_block;
     args.chains = chains.count;
     args.chain_step = chains.block;
     args.out_m_stride = sizes_.out_pitch;
@@ -167,14 +206,18 @@ class WinogradRun {
     const EvenSplit split(line_tiles, kernels_.oc_vector.max_rows);
     const T* weights = static_cast<const T*>(operands_.packed) + block.group * weights_.group;
     for (Index panel = 0; panel < grid_.panels(); ++panel) {
-      args.runs = grid_.parts_at(panel) * p_.kernel[kD];
-      const Index per_oc = p_.in_ch_per_group() * args.runs;
+      const Runs& runs = runs_[runs_index(grid_.infinite_h(panel), grid_.infinite_w(panel))];
+      args.run_offset = runs.offsets.data();
+      args.runs = static_cast<Index>(runs.offsets.size());
+      args.run_length = runs.parts * chains.block;
+      args.last_run_length = runs.parts * chains.last_block;
+      const Index per_oc = p_.in_ch_per_group() * grid_.parts_at(panel) * p_.kernel[kD];
       for (Index oc = 0; oc < block.oc; oc += tile_oc) {
         const Index vectors = ceil_div(min_of(tile_oc, block.oc - oc), kernels_.lanes);
         args.n_valid = vectors * kernels_.lanes;
         args.weights = weights + weights_.panels.at[panel] + (block.oc0 + oc) * per_oc;
         for (Index line = 0; line < lines; ++line) {
-          const T* in = scratch.inputs + input_panels_.at[panel] + line * p_.stride[kD] * cols * sizes_.pitch;
+          const T* in = scratch.inputs + input_panels_.at[panel] + line * p_.stride[kD] * sizes_.plane;
           T* out = scratch.products + panel * sizes_.out_panel + line * cols * sizes_.out_pitch + oc;
           for (Index i = 0, t = 0; i < split.pieces; t += args.tiles * split.size(i), i += args.tiles) {
             args.act = in + t * sizes_.pitch;
@@ -320,8 +363,9 @@ class WinogradRun {
   const ConvOperands& operands_;
   const TileReader<T> reader_;
   WinogradRedo<T> redo_;
-  std::vector<Index> run_offsets_;   // [part][k_d]
+  Runs runs_[4];
   std::vector<Index> part_offsets_;  // [part][panel], of tile 0
+  std::vector<Index> band_offsets_;  // [part][input], of tile 0
 };
 
 }  // namespace

@@ -80,13 +80,19 @@ AxisScheme transformed_axis(const ConvProblem& p, int dim, Filter filter) {
   // Outputs at stride s see every s-th tap in a phase of the input of their own.
   for (Index phase = 0; phase < min_of(stride, kernel); ++phase) {
     Index left = ceil_div(kernel - phase, stride), first = phase;
-    // The shorter part comes first: then no part reads inputs that no output of the tile reads.
-    for (Index count = left % taps == 0 ? taps : left % taps; left > 0; left -= count, count = taps) {
+    // A part that is more than one tap short comes first: then no part reads inputs that no output of the
+    // tile reads.
+    for (Index count; left > 0; left -= count) {
+      const Index rest = left % taps;
+      count = rest == 0 || rest == taps - 1 ? min_of(left, taps) : rest;
       axis.part[axis.parts++] = {first, count, count == taps ? axis.inputs : axis.inputs - 1};
       axis.full += count == taps ? 1 : 0;
       first += count * stride;
     }
   }
+  // Neighbours are transformed together (winograd_tiles.h).
+  std::sort(axis.part, axis.part + axis.parts,
+            [](const KernelPart& a, const KernelPart& b) { return a.first < b.first; });
   return axis;
 }
 
@@ -115,8 +121,10 @@ bool keeps_order(const ConvProblem& p, const Places& places) {
 
 Index AxisScheme::reach(Index tiles) const {
   Index last = 0;
-  for (Index i = 0; i < parts; ++i)
-    last = max_of(last, part[i].first + step * ((tiles - 1) * outputs + part[i].points - 1));
+  for (Index i = 0, count; i < parts; i += count) {
+    count = neighbours(i);
+    last = max_of(last, part[i].first + count - 1 + step * ((tiles - 1) * outputs + points(i) - 1));
+  }
   return last + 1;
 }
 

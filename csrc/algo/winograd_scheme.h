@@ -28,11 +28,32 @@ struct AxisScheme {
   Index spacing = 1;              // of the positions that everything below counts: the dilation
   Index step = 1;                 // between the inputs of a tile: the stride
   Index parts = 1, full = 1;      // all parts, and those of r taps
+  bool together = false;
   KernelPart part[kMaxParts] = {{0, 1, 1}};
 
   bool transformed() const { return outputs > 1; }
   // Positions that neighbouring tiles span.
   Index reach(Index tiles) const;
+  // Parts from `number` on that are transformed together: with `together`, those whose inputs are neighbours.
+  Index neighbours(Index number) const {
+    Index count = 1;
+    while (together && number + count < parts && part[number + count].first == part[number].first + count)
+      ++count;
+    return count;
+  }
+  // The points at which any of them has a weight.
+  Index points(Index number) const {
+    Index most = 0;
+    for (Index i = number; i < number + neighbours(number); ++i) most = max_of(most, part[i].points);
+    return most;
+  }
+  // Parts of r taps: the first of them, and whether they follow each other.
+  Index first_full() const {
+    Index number = 0;
+    while (part[number].points != inputs) ++number;
+    return number;
+  }
+  bool full_together() const { return parts_before(first_full() + full, inputs - 1) == full; }
   // Parts with a weight at point `point`, and how many of them come before part `number`.
   Index parts_at(Index point) const { return point == inputs - 1 ? full : parts; }
   Index parts_before(Index number, Index point) const;

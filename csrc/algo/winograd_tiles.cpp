@@ -21,8 +21,13 @@ TileGrid::TileGrid(const ConvProblem& p, const WinogradScheme& scheme)
       phases_w(min_of(w.spacing, p.out[kW])),
       tiles_h(ceil_div(ceil_div(p.out[kH], phases_h), h.outputs)),
       tiles_w(ceil_div(ceil_div(p.out[kW], phases_w), w.outputs)),
+      side_by_side(false),
       list(scheme.panels),
-      products(scheme.products) {}
+      products(scheme.products) {
+  side_by_side = parts() > 1 && p.in_ch_per_group() < kFewChannels && h.full_together() &&
+                 w.full_together() && winograd_chains(p, *this).count == 1;
+  w.together = side_by_side;
+}
 
 namespace {
 
@@ -82,10 +87,12 @@ WinogradBlock decode_block(const ConvPlan& plan, const TileGrid& grid, Index num
 }
 
 WinogradScratch::WinogradScratch(const ConvProblem& p, const TileGrid& grid, const Blocking& b)
-    : line(line_of(p)) {
+    : side_by_side(grid.side_by_side), line(line_of(p)) {
   const Index channels = p.in_ch_per_group();
-  pitch = apart(p, round_up(channels, line));
-  part = planes_of(p, b.rows) * b.cols * pitch;
+  pitch = apart(p, round_up(side_by_side ? grid.parts() * channels : channels, line));
+  plane = b.cols * pitch;
+  planes = planes_of(p, b.rows) * plane;
+  part = side_by_side ? channels : planes;
   out_pitch = round_up(b.oc_per_chunk, line);
   out_panel = b.rows * b.cols * out_pitch + line;
   const Index tiles = min_of(min_of(b.cols, grid.tiles_w), tiles_per_band(grid));
@@ -93,12 +100,13 @@ WinogradScratch::WinogradScratch(const ConvProblem& p, const TileGrid& grid, con
   // The band stays in L1's neighbourhood; 32 channels fill half a row of transposed blocks at least.
   const Index fitting = static_cast<Index>(kL2Bytes / 8 / element_bytes(p)) / band_pixels;
   band_channels = min_of(channels, max_of(32, fitting / 16 * 16));
-  band_pitch = apart(p, round_up(band_channels, line));
-  band = band_pixels * band_pitch;
+  band_pitch = side_by_side ? channels : apart(p, round_up(band_channels, line));
+  band_row = grid.w.reach(tiles) * band_pitch;
+  band = round_up(grid.h.reach(1) * band_row, line);
   out_band = grid.h.outputs * tiles * grid.w.outputs * kBandChannels;
   constants = 2 * round_up(channels, line);
   faults = tiles * out_pitch;
-  inputs = grid.products * part + grid.panels() * line;
+  inputs = (side_by_side ? grid.panels() : grid.products) * planes + grid.panels() * line;
   products = grid.panels() * out_panel;
 }
 

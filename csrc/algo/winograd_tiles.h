@@ -14,17 +14,28 @@ struct TileGrid {
   AxisScheme h, w;
   Index phases_h, phases_w;
   Index tiles_h, tiles_w;  // of the largest phase
+  // Few input channels: all parts of a tile lie side by side and take the place of channels. One run of the
+  // products covers them, and parts with neighbouring inputs are transformed in one vector.
+  bool side_by_side;
   const WinogradPanels* list;
   Index products;  // per tile and outer tap
 
   TileGrid(const ConvProblem& permuted, const WinogradScheme& scheme);
   Index panels() const { return list->count; }
   Index parts() const { return h.parts * w.parts; }
+  bool infinite_h(Index panel) const { return h.transformed() && list->h[panel] == h.inputs - 1; }
+  bool infinite_w(Index panel) const { return w.transformed() && list->w[panel] == w.inputs - 1; }
   // Parts with a weight at panel `panel`, and where part (a, b) stands among them.
   Index parts_at(Index panel) const { return h.parts_at(list->h[panel]) * w.parts_at(list->w[panel]); }
   Index parts_before(Index a, Index b, Index panel) const {
     const Index i = list->h[panel], j = list->w[panel];
     return h.parts_before(a, i) * w.parts_at(j) + w.parts_before(b, j);
+  }
+  // Panels of the first so many points.
+  Index panels_below(Index points_h, Index points_w) const {
+    Index count = 0;
+    for (Index i = 0; i < panels(); ++i) count += list->h[i] < points_h && list->w[i] < points_w ? 1 : 0;
+    return count;
   }
   Index per_image() const { return phases_h * phases_w * tiles_h * tiles_w; }
 
@@ -33,6 +44,12 @@ struct TileGrid {
   void for_parts(F&& body) const {
     for (Index a = 0; a < h.parts; ++a)
       for (Index b = 0; b < w.parts; ++b) body(a, b);
+  }
+  // body(a, b, count) for parts (a, b) to (a, b + count - 1), which are transformed together.
+  template <class F>
+  void for_neighbours(F&& body) const {
+    for (Index a = 0; a < h.parts; ++a)
+      for (Index b = 0; b < w.parts; b += w.neighbours(b)) body(a, b, w.neighbours(b));
   }
 };
 
@@ -89,20 +106,24 @@ struct PanelOffsets {
 };
 
 // Input tiles, products and bands of pixels of one thread, in elements, one after the other in scratch.
-// Input panels: [panel][part][input plane][tile][channel].
+// Input panels: [panel][part][input plane][tile][channel], or [panel][input plane][tile][part][channel] with
+// parts side by side, where the panels of points at infinity have room for all parts too.
 struct WinogradScratch {
-  Index pitch;                      // elements between two tiles of an input panel
-  Index part;                       // between two parts
-  Index out_pitch, out_panel;       // between two tiles of products, and between two panels
-  Index band_pitch, band_channels;  // pixels gathered channels-inner, so many channels at a time
+  Index pitch;                 // elements between two tiles of an input panel
+  Index plane, planes;         // between two input planes, and of all of them
+  Index part;                  // between two parts
+  Index out_pitch, out_panel;  // between two tiles of products, and between two panels
+  Index band_pitch, band_row;  // pixels gathered channels-inner,
+  Index band_channels;         // so many channels at a time
   Index inputs, products, band, out_band, constants, faults;  // sizes of parts
 
   Index total() const { return inputs + products + band + 2 * out_band + constants + faults; }
   // Elements of an input panel; all are one cache line apart from a multiple of their size.
-  Index panel(Index parts) const { return parts * part + line; }
+  Index panel(Index parts) const { return (side_by_side ? 1 : parts) * planes + line; }
   WinogradScratch(const ConvProblem& problem, const TileGrid& grid, const Blocking& blocking);
 
  private:
+  bool side_by_side;
   Index line;
 };
 
@@ -112,14 +133,17 @@ inline Index tiles_per_band(const TileGrid& grid) { return grid.w.transformed() 
 // Output channels finished together where the output is not channels-last.
 constexpr Index kBandChannels = 64;
 
-// Transformed weights, per group: [panel][oc / tile][chain][part][k_d][channel of the chain][tile], panels
-// one cache line apart from a multiple of their size.
+// Transformed weights, per group: [panel][oc / tile][chain][part][k_d][channel of the chain][tile], with
+// parts side by side [k_d][part], panels one cache line apart from a multiple of their size.
 struct WinogradWeights {
   Index out_ch;  // of a group, whole vectors
   PanelOffsets panels;
   Index group;
   WinogradWeights(const ConvProblem& problem, const TileGrid& grid, Index lanes);
 };
+
+// Fewer input channels than fill a vector of any instruction set.
+constexpr Index kFewChannels = 16;
 
 // One chain of products covers the same channels in every panel, however many parts there are.
 inline Chains winograd_chains(const ConvProblem& p, const TileGrid& grid) {

@@ -54,9 +54,12 @@ class WeightTransform {
         grid_.for_parts([&](Index a, Index b) {
           for (Index kd = 0; kd < p_.kernel[kD]; ++kd) {
             Index panels[kMaxPanels];
-            for (Index i = 0; i < grid_.panels(); ++i)
-              panels[i] = sizes_.panels.at[i] + p_.kernel[kD] * grid_.parts_at(i) * before +
-                          ((grid_.parts_before(a, b, i) * p_.kernel[kD] + kd) * channels + c) * padded;
+            for (Index i = 0; i < grid_.panels(); ++i) {
+              const Index parts = grid_.parts_at(i), part = grid_.parts_before(a, b, i);
+              const Index run = grid_.side_by_side ? kd * parts + part : part * p_.kernel[kD] + kd;
+              panels[i] =
+                  sizes_.panels.at[i] + p_.kernel[kD] * parts * before + (run * channels + c) * padded;
+            }
             transform(a, b, staged + kd * p_.kernel[kH] * p_.kernel[kW] * padded, count, padded, packed,
                       panels);
           }

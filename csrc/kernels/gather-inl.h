@@ -77,6 +77,42 @@ PYCONV_INLINE Index TakeEvery(T* dst, const T* src, Index count) {
 constexpr bool kTakesAnyStep = kVectorBytes == 64;
 constexpr Index kLongestStep = 8;
 
+// A few lines, one element of each in turn: pixels of an image's channels, which no transposed block fills.
+constexpr bool kInterleaves = kVectorBytes >= 32;
+constexpr Index kMostInterleaved = 4;
+
+template <class T, int kCount, int kOut = 0>
+PYCONV_INLINE void StoreInterleaved(T* dst, const V<T> (&lines)[kCount], Index left) {
+  if constexpr (kOut < kCount) {
+    const V<T> v = Interleaved<T, kCount, kOut>(lines);
+    if (left <= kLanes<T>) return StoreN(v, dst, left);
+    StoreU<T>(v, dst);
+    StoreInterleaved<T, kCount, kOut + 1>(dst + kLanes<T>, lines, left - kLanes<T>);
+  }
+}
+
+// dst[i * kCount + j] = src[i + j * src_j_stride]
+template <class T, int kCount>
+void Interleave(T* dst, const T* src, Index src_j_stride, Index rows) {
+  V<T> lines[kCount];
+  for (; rows > 0; rows -= kLanes<T>, src += kLanes<T>, dst += kCount * kLanes<T>) {
+    const bool whole = rows >= kLanes<T>;
+#pragma GCC unroll 4
+    for (int j = 0; j < kCount; ++j)
+      lines[j] = whole ? LoadU(src + j * src_j_stride) : LoadN(src + j * src_j_stride, rows);
+    StoreInterleaved<T, kCount>(dst, lines, kCount * (whole ? kLanes<T> : rows));
+  }
+}
+
+// Whether it is so few lines; then they are interleaved.
+template <class T>
+PYCONV_INLINE bool InterleavesFew(T* dst, const T* src, Index src_j_stride, Index rows, Index cols) {
+  if (cols == 2) Interleave<T, 2>(dst, src, src_j_stride, rows);
+  if (cols == 3) Interleave<T, 3>(dst, src, src_j_stride, rows);
+  if (cols == 4) Interleave<T, 4>(dst, src, src_j_stride, rows);
+  return cols >= 2 && cols <= kMostInterleaved;
+}
+
 template <class T, int kStep>
 PYCONV_INLINE void TakeAll(T* dst, const T* src, Index count) {
   V<T> from[kStep];
@@ -143,6 +179,9 @@ void Gather2d(T* dst, Index dst_stride, const T* src, Index src_i_stride, Index 
   if (src_j_stride == 1) {
     if (src_i_stride == cols && dst_stride == cols) return CopyRow(dst, src, rows * cols);
     for (Index i = 0; i < rows; ++i) CopyRow(dst + i * dst_stride, src + i * src_i_stride, cols);
+  } else if (kInterleaves && src_i_stride == 1 && dst_stride == cols && rows > cols &&
+             InterleavesFew(dst, src, src_j_stride, rows, cols)) {
+    return;
   } else if (src_i_stride == 1 && rows > 1 && cols > 1 && !TakesChannels(rows, src_j_stride)) {
     TransposeBlocks(dst, dst_stride, src, src_j_stride, rows, cols);
   } else {

@@ -246,8 +246,7 @@ struct WeightSink {
 };
 
 template <class T, WinogradFilter kH, WinogradFilter kW, bool kTail>
-PYCONV_INLINE void WinogradInputLanes(const T* const* pixels, Index channel, Index valid, T* panels,
-                                      const Index* panel_offset, int points_h, int points_w) {
+PYCONV_INLINE void WinogradInputLanes(const WinogradInputArgs<T>& args, Index at, Index valid, T* panels) {
   using AxisH = WinogradAxis<T, kH>;
   using AxisW = WinogradAxis<T, kW>;
   V<T> grid[AxisH::kIn][AxisW::kIn];
@@ -256,7 +255,7 @@ PYCONV_INLINE void WinogradInputLanes(const T* const* pixels, Index channel, Ind
     V<T> column[AxisH::kIn];
 #pragma GCC unroll 6
     for (int h = 0; h < AxisH::kIn; ++h)
-      column[h] = LoadLanes<T, kTail>(pixels[h * AxisW::kIn + w] + channel, valid);
+      column[h] = LoadLanes<T, kTail>(args.pixels[h * AxisW::kIn + w] + at, valid);
     AxisH::Input(column);
 #pragma GCC unroll 6
     for (int h = 0; h < AxisH::kIn; ++h) grid[h][w] = column[h];
@@ -264,18 +263,21 @@ PYCONV_INLINE void WinogradInputLanes(const T* const* pixels, Index channel, Ind
 #pragma GCC unroll 6
   for (int h = 0; h < AxisH::kIn; ++h) AxisW::Input(grid[h]);
   using Sink = InputSink<T, kTail>;
-  GridPanels<AxisH, AxisW, Sink> to(Sink{panels + channel, panel_offset, valid}, grid, points_h, points_w);
+  GridPanels<AxisH, AxisW, Sink> to(Sink{panels, args.panel_offset, valid}, grid, args.points_h,
+                                    args.points_w);
   VisitPanels<AxisH, AxisW>(to);
 }
 
 template <class T, WinogradFilter kH, WinogradFilter kW>
-void WinogradInput(const T* const* pixels, Index channels, T* panels, const Index* panel_offset, int points_h,
-                   int points_w) {
-  Index c = 0;
-  for (; c + kLanes<T> <= channels; c += kLanes<T>)
-    WinogradInputLanes<T, kH, kW, false>(pixels, c, kLanes<T>, panels, panel_offset, points_h, points_w);
-  if (c < channels)
-    WinogradInputLanes<T, kH, kW, true>(pixels, c, channels - c, panels, panel_offset, points_h, points_w);
+void WinogradInput(const WinogradInputArgs<T>& args) {
+  T* panels = args.panels;
+  for (Index t = 0; t < args.tiles; ++t, panels += args.panel_step) {
+    const Index at = t * args.tile_step;
+    Index c = 0;
+    for (; c + kLanes<T> <= args.channels; c += kLanes<T>)
+      WinogradInputLanes<T, kH, kW, false>(args, at + c, kLanes<T>, panels + c);
+    if (c < args.channels) WinogradInputLanes<T, kH, kW, true>(args, at + c, args.channels - c, panels + c);
+  }
 }
 
 template <class T, WinogradFilter kH, WinogradFilter kW>

@@ -73,6 +73,17 @@ struct WinogradWeightArgs {
   int points_h, points_w;
 };
 
+// Channel c of tile t's inputs, row by row: pixels[input][t * tile_step + c]; its panels become
+// panels[panel_offset[panel] + t * panel_step + c].
+template <class T>
+struct WinogradInputArgs {
+  const T* const* pixels;
+  Index channels, tiles, tile_step, panel_step;
+  T* panels;
+  const Index* panel_offset;
+  int points_h, points_w;
+};
+
 template <class T>
 struct WinogradOutputArgs {
   const T* products;  // channel c of panel p: products[p * panel_stride + c]
@@ -90,10 +101,7 @@ struct WinogradOutputArgs {
 
 template <class T>
 struct WinogradTransforms {
-  // pixels: pointers to channel 0 of all inputs, row by row; channel c of a panel goes to
-  // panels[panel_offset[panel] + c].
-  void (*input)(const T* const* pixels, Index channels, T* panels, const Index* panel_offset, int points_h,
-                int points_w);
+  void (*input)(const WinogradInputArgs<T>&);
   void (*weight)(const WinogradWeightArgs<T>&);
   // False if any fault was written.
   bool (*output)(const WinogradOutputArgs<T>&);

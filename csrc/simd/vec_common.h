@@ -105,6 +105,27 @@ PYCONV_INLINE V<T> EveryElement(const V<T>* vectors) {
                                 MakeIndexList<kLanes<T>>{});
 }
 
+// Puts element n / Count of vector n % Count, where that is Next, into its lane of vector Out of the result,
+// whose first lane is n = Out * lanes; `taken` has those of the vectors before.
+template <int Count, int Out, int Next, class Vec, int... I>
+PYCONV_INLINE Vec InterleaveFrom(Vec taken, Vec next, IndexList<I...>) {
+  constexpr int kLanesHere = sizeof...(I);
+  const auto lane = [](int i) constexpr {
+    const int n = Out * kLanesHere + i, vector = n % Count, at = n / Count;
+    return vector == Next ? kLanesHere + at : vector == 0 && Next == 1 ? at : i;
+  };
+  return __builtin_shufflevector(taken, next, lane(I)...);
+}
+// Vector Out of the elements of Count vectors in turn: the first of each, the second of each, and so on.
+template <class T, int Count, int Out, int Last = Count - 1>
+PYCONV_INLINE V<T> Interleaved(const V<T>* vectors) {
+  if constexpr (Last == 0)
+    return vectors[0];
+  else
+    return InterleaveFrom<Count, Out, Last>(Interleaved<T, Count, Out, Last - 1>(vectors), vectors[Last],
+                                            MakeIndexList<kLanes<T>>{});
+}
+
 }  // namespace
 }  // namespace PYCONV_TARGET_NS
 }  // namespace pyconv

@@ -48,7 +48,7 @@ std::string check_gather(const DenseKernels<T>& dense, const GatherCase& test, G
 template <class T>
 void check_gathers(const DenseKernels<T>& dense) {
   const Index lanes = dense.lanes;
-  const Index sizes[] = {1, 2, 3, lanes - 1, lanes, lanes + 1, 2 * lanes - 1, 2 * lanes + 3};
+  const Index sizes[] = {1, 2, 3, 4, lanes - 1, lanes, lanes + 1, 2 * lanes - 1, 2 * lanes + 3};
   for (Index rows : sizes) {
     for (Index cols : sizes) {
       if (rows < 1 || cols < 1) continue;
@@ -57,7 +57,8 @@ void check_gathers(const DenseKernels<T>& dense) {
           {rows, cols, cols + 3, cols + 1, 1},      // rows
           {rows, cols, cols, -cols - 2, 1},         // rows, upwards
           {rows, cols, cols + 2, 1, rows},          // transpose
-          {rows, cols, cols, 1, -rows - 1},         // transpose, mirrored
+          {rows, cols, cols, 1, rows + 1},          // transpose, or a few lines in turn
+          {rows, cols, cols, 1, -rows - 1},         // mirrored
           {rows, cols, cols + 1, 2, 2 * rows + 1},  // neither is contiguous
           {rows, cols, cols, -3, 3 * rows},         //
           {rows, cols, cols, 9 * cols, 3},          // every third, ...
