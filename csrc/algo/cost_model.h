@@ -100,7 +100,7 @@ constexpr double kWinogradOutputsPerUs = 1.0e4;  // of products transformed back
 constexpr double kWinogradStridedPerUs = 6.0e3;  // of both, besides, where a row's tiles are not neighbours
 constexpr double kWinogradWeightsPerUs = 2.5e4;  // and of transformed weights, once a call
 constexpr double kWinogradTilesPerUs = 28;       // what a tile costs besides
-constexpr int kWinogradLanes = 16;            // channels that are transformed together
+constexpr int kWinogradLanes = 16;               // channels that are transformed together
 // Of fewer channels a pixel is read by masks, in lines that hold several: transformed inputs cost a
 // multiple, of fewer than a vector of them a smaller one.
 constexpr double kWinogradLeastChannels = 8;
