@@ -12,7 +12,7 @@ void TileReader<T>::gather(const TileRun& run, Index d, Index group, Index first
   const Index limit = problem.in[kW] + problem.pad_end[kW];
   const Index existing = first >= limit ? 0 : min_of(cols, ceil_div(limit - first, step));
   T* dst = band.first;
-  for (Index i = 0; i < grid.h.reach(1); ++i, dst += band.row) {
+  for (Index i = 0; i < reach_h; ++i, dst += band.row) {
     const Index h = row_position(run, i);
     const Index read = beyond(kH, h) ? 0 : existing;
     if (read > 0)
@@ -23,9 +23,20 @@ void TileReader<T>::gather(const TileRun& run, Index d, Index group, Index first
 }
 
 template <class T>
+typename TileReader<T>::Inside TileReader<T>::tiles_inside(const TileRun& run, Index d) const {
+  const Index top = row_position(run, 0), bottom = row_position(run, reach_h - 1);
+  if (d < 0 || d >= problem.in[kD] || top < 0 || bottom >= problem.in[kH]) return {0, 0};
+  const Index left = col_position(run, 0), right = col_position(run, reach_w - 1);
+  const Index step = grid.w.spacing * grid.w.outputs * grid.w.step, width = problem.in[kW];
+  const Index begin = left >= 0 ? 0 : ceil_div(-left, step);
+  const Index end = right >= width ? 0 : (width - 1 - right) / step + 1;
+  return {min_of(begin, run.count), max_of(min_of(begin, run.count), min_of(end, run.count))};
+}
+
+template <class T>
 void TileReader<T>::find_rows(const TileRun& run, Index d, Index group, Places* places) const {
   const InputImage<T> from = image(run.image, group, 0);
-  for (Index i = 0; i < grid.h.reach(1); ++i) {
+  for (Index i = 0; i < reach_h; ++i) {
     const Index h = row_position(run, i);
     const T* row = beyond(kH, h) ? places->zero : from.row(d, h);
     places->rows[i] = row == nullptr ? places->pad : row;
@@ -34,7 +45,7 @@ void TileReader<T>::find_rows(const TileRun& run, Index d, Index group, Places* 
 
 template <class T>
 void TileReader<T>::find_cols(const TileRun& run, Index tile, Places* places) const {
-  for (Index i = 0; i < grid.w.reach(1); ++i) {
+  for (Index i = 0; i < reach_w; ++i) {
     const Index w = col_position(run, tile * grid.w.outputs * grid.w.step + i);
     places->cols[i] = beyond(kW, w) ? kBeyond : source_index(w, problem.in[kW], problem.pad_mode);
   }

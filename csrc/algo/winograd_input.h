@@ -15,6 +15,8 @@ struct TileReader {
   const TileGrid& grid;
   const DenseKernels<T>& kernels;
   const T* input;
+  // Positions that one tile reaches.
+  Index reach_h = grid.h.reach(1), reach_w = grid.w.reach(1);
 
   InputImage<T> image(Index number, Index group, Index first_channel) const {
     const Index channel = group * problem.in_ch_per_group() + first_channel;
@@ -38,6 +40,17 @@ struct TileReader {
   };
   void gather(const TileRun& run, Index d, Index group, Index first_channel, Index channels,
               const Band& band) const;
+
+  // The run's tiles [begin, end) of which every position of input plane `d` lies in the image.
+  struct Inside {
+    Index begin, end;
+  };
+  Inside tiles_inside(const TileRun& run, Index d) const;
+  // Channel 0 of the first position of tile `tile`, which lies in the image.
+  const T* first_pixel(const TileRun& run, Index d, Index group, Index tile) const {
+    return image(run.image, group, 0).row(d, row_position(run, 0)) +
+           col_position(run, tile * grid.w.outputs * grid.w.step) * strides.spatial[kW];
+  }
 
   // What one tile reads where it lies; needs strides.channel == 1. `pad` and `zero` are a pixel of padding
   // and one beyond it. Rows come once for a run, columns once for a tile.

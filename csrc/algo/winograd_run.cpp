@@ -36,7 +36,7 @@ class WinogradRun {
         const Index before = grid_.side_by_side ? a * grid_.w.parts + b : grid_.parts_before(a, b, panel);
         part_offsets_.push_back(input_panels_.at[panel] + before * sizes_.part);
       }
-      find_band_offsets(a, b);
+      find_input_offsets(a, b);
     });
     for (const bool infinite_h : {false, true})
       for (const bool infinite_w : {false, true}) find_runs(infinite_h, infinite_w);
@@ -107,48 +107,68 @@ class WinogradRun {
   }
 
   void transform_in_place(Index group, const TileRun& run, Index d, const Scratch& scratch, T* panels) const {
+    const auto inside = reader_.tiles_inside(run, d);
+    if (inside.begin < inside.end)
+      transform_tiles(reader_.first_pixel(run, d, group, inside.begin), inside.end - inside.begin,
+                      p_.in_ch_per_group(), panels + inside.begin * sizes_.pitch);
+    if (inside.begin == 0 && inside.end == run.count) return;
     typename TileReader<T>::Places places;
     places.pad = scratch.pad;
     places.zero = scratch.zero;
     reader_.find_rows(run, d, group, &places);
     const T* pixels[kMaxPanels];
-    for (Index t = 0; t < run.count; ++t, panels += sizes_.pitch) {
+    for (Index t = 0; t < run.count; ++t) {
+      if (t == inside.begin && inside.end > t) t = inside.end;
+      if (t == run.count) return;
       reader_.find_cols(run, t, &places);
       grid_.for_parts([&](Index a, Index b) {
         reader_.point(grid_.h.part[a], grid_.w.part[b], places, pixels);
-        transform_part(a, b, {pixels, p_.in_ch_per_group(), 1, 0, 0, panels});
+        transform_part(a, b, {pixels, p_.in_ch_per_group(), 1, 0, 0, panels + t * sizes_.pitch});
       });
     }
   }
 
   void transform_gathered(Index group, const TileRun& run, Index d, const Scratch& scratch, T* panels) const {
-    const Index inputs = grid_.h.inputs * grid_.w.inputs;
-    const Index step = grid_.w.step * grid_.w.outputs * sizes_.band_pitch;
     for (Index c = 0; c < p_.in_ch_per_group(); c += sizes_.band_channels) {
       const Index channels = min_of(sizes_.band_channels, p_.in_ch_per_group() - c);
       reader_.gather(run, d, group, c, channels, {scratch.band, sizes_.band_pitch, sizes_.band_row});
-      for (Index t = 0, tiles; t < run.count; t += tiles) {
-        tiles = min_of(kTilesTogether, run.count - t);
-        grid_.for_neighbours([&](Index a, Index b, Index parts) {
-          const Index* const at = &band_offsets_[(a * grid_.w.parts + b) * inputs];
-          const T* pixels[kMaxPanels];
-          for (Index i = 0; i < inputs; ++i) pixels[i] = scratch.band + t * step + at[i];
-          transform_part(
-              a, b, {pixels, parts * channels, tiles, step, sizes_.pitch, panels + t * sizes_.pitch + c});
-        });
-      }
+      transform_tiles(scratch.band, run.count, channels, panels + c);
     }
   }
 
-  // Where part (a, b) of a band's first tile sees its inputs. What it has no weight for is the pixel before:
-  // something to read, which is not used.
-  void find_band_offsets(Index a, Index b) {
+  // Neighbouring tiles, all positions of which lie in memory as input_offsets_ say, the first of them at
+  // `from`.
+  void transform_tiles(const T* from, Index count, Index channels, T* panels) const {
+    const Index inputs = grid_.h.inputs * grid_.w.inputs,
+                step = grid_.w.step * grid_.w.outputs * pixel_step();
+    for (Index t = 0, tiles; t < count; t += tiles, from += tiles * step, panels += tiles * sizes_.pitch) {
+      tiles = min_of(kTilesTogether, count - t);
+      grid_.for_neighbours([&](Index a, Index b, Index parts) {
+        const Index* const at = &input_offsets_[(a * grid_.w.parts + b) * inputs];
+        const T* pixels[kMaxPanels];
+        for (Index i = 0; i < inputs; ++i) pixels[i] = from + at[i];
+        transform_part(a, b, {pixels, parts * channels, tiles, step, sizes_.pitch, panels});
+      });
+    }
+  }
+
+  // Elements between neighbouring positions, of the image or of a band.
+  Index pixel_step() const {
+    return plan_.blocking.in_place ? grid_.w.spacing * plan_.request.in.spatial[kW] : sizes_.band_pitch;
+  }
+  Index row_step() const {
+    return plan_.blocking.in_place ? grid_.h.spacing * plan_.request.in.spatial[kH] : sizes_.band_row;
+  }
+
+  // Where part (a, b) of a tile sees its inputs. What it has no weight for is the pixel before: something to
+  // read, which is not used.
+  void find_input_offsets(Index a, Index b) {
     const AxisScheme &h = grid_.h, &w = grid_.w;
     const Index last_h = h.part[a].points - 1, last_w = w.points(b) - 1;
     for (Index i = 0; i < h.inputs; ++i)
       for (Index j = 0; j < w.inputs; ++j)
-        band_offsets_.push_back((h.part[a].first + h.step * min_of(i, last_h)) * sizes_.band_row +
-                                (w.part[b].first + w.step * min_of(j, last_w)) * sizes_.band_pitch);
+        input_offsets_.push_back((h.part[a].first + h.step * min_of(i, last_h)) * row_step() +
+                                 (w.part[b].first + w.step * min_of(j, last_w)) * pixel_step());
   }
 
   void transform_part(Index a, Index b, WinogradInputArgs<T> args) const {
@@ -364,8 +384,8 @@ class WinogradRun {
   const TileReader<T> reader_;
   WinogradRedo<T> redo_;
   Runs runs_[4];
-  std::vector<Index> part_offsets_;  // [part][panel], of tile 0
-  std::vector<Index> band_offsets_;  // [part][input], of tile 0
+  std::vector<Index> part_offsets_;   // [part][panel], of tile 0
+  std::vector<Index> input_offsets_;  // [part][input], of tile 0
 };
 
 }  // namespace
