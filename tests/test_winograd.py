@@ -42,8 +42,8 @@ SCHEMES = [
     ("winograd_f2", (4, 4), 3, 1, (3, 3)),
     ("winograd_f2", (7, 7), 4, 1, (3, 3)),  # four parts with neighbouring inputs
     ("winograd_c4", (11, 11), 4, 1, (4, 4)),
-    ("winograd_f4", (8, 9), (3, 2), 1, (4, 4)),
-    ("winograd_c4", (11, 7), 2, 1, (4, 4)),  # parts of three taps, then of two, then of three
+    ("winograd_f4", (8, 9), (3, 2), 1, (4, 4)),  # 9: parts of three taps do not follow each other
+    ("winograd_c4", (11, 7), 2, 1, (4, 4)),
     ("winograd_c4", (7, 4), (2, 1), 1, (4, 4)),
     ("winograd_f2", (1, 7), 1, 1, (1, 3)),
     ("winograd_c4", (1, 3), 1, 1, (1, 4)),

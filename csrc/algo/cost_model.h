@@ -105,8 +105,8 @@ constexpr int kWinogradLanes = 16;               // channels that are transforme
 // multiple, of fewer than a vector of them a smaller one.
 constexpr double kWinogradLeastChannels = 8;
 constexpr double kWinogradFewChannels = 5.0, kWinogradSomeChannels = 1.5;
-// Few channels with parts side by side: vectors are hardly filled, and sums short (Emerald Rapids, 21 layers,
-// docs/decisions/0046).
+// Few channels with parts side by side, transforms of inputs and of outputs: vectors are hardly filled, and
+// sums short (Emerald Rapids, docs/decisions/0046).
 constexpr double kWinogradSideBySide = 2.5;
 
 struct WinogradWork {
