@@ -55,6 +55,19 @@ CASES = [
         (300, {"size": (30, 14), "kernel": (7, 7), "padding": 3}),
         (23, {"size": (33, 3), "kernel": (7, 7), "padding": ((3, 2), (1, 3))}),
         (256, {"size": (9, 11), "kernel": (5, 5), "padding": 2}),
+        # Few taps, and more than L2 holds.
+        (272, {"size": (40, 41), "kernel": (2, 3), "padding": 1}),
+        (130, {"size": (4, 31, 30), "kernel": (2, 2, 2), "padding": (1, 0, 1)}),
+    )
+] + [
+    # Multipliers about a vector and beyond it, of tiles that begin in the middle of a channel's outputs.
+    ConvCase(in_ch=channels, out_ch=channels * multiplier, groups=channels, bias=True, **shape)
+    for channels, multiplier, shape in (
+        (7, 5, {"size": (11, 23), "kernel": (3, 4), "padding": (1, 3)}),
+        (3, 16, {"size": (9, 40), "kernel": (5, 5), "padding": 2, "stride": 2}),
+        (5, 17, {"size": (6, 30), "kernel": (3, 3), "padding": 2, "dilation": 2}),
+        (2, 40, {"size": (4, 9, 10), "kernel": (3, 2, 3), "padding": 1}),
+        (130, 4, {"size": (5, 90), "kernel": (3, 3), "padding": 1, "activation": "relu"}),
     )
 ]  # fmt: skip
 

@@ -24,8 +24,13 @@ constexpr double kDenseFlopsPerUs = 1.0e5;
 constexpr Index kDenseVectorBytes = 64;
 constexpr double kDenseLeastFilled = 0.25;
 // Several output channels, but fewer than a vector of them, of several input channels: vectors of pixels keep
-// up with more than their share (docs/decisions/0044-few-channels.md).
+// up with more than their share (docs/decisions/0044-few-channels.md). In groups, of more channels than those
+// that have kernels of their own.
 constexpr double kDenseFilledBySome = 0.5, kDensePartlyFilled = 1.7;
+constexpr Index kDenseGroupChannels = 9;
+// Groups of one input channel: sums are of a kernel's taps alone, and what a tile costs besides shows. So
+// many outputs, channels padded to vectors (Emerald Rapids, docs/decisions/0047-channel-multipliers.md).
+constexpr double kDenseLoneOutputsPerUs = 5.3e3;
 // Weights that L2 does not hold come from L3, those that no cache holds from memory.
 constexpr double kWeightsInL2 = 2.5e5, kWeightsInL3 = 1.0e6;
 constexpr double kWeightsFromL3PerUs = 1.0e4, kWeightsFromMemoryPerUs = 4.5e3;
@@ -48,12 +53,17 @@ inline double weights_read_us(double elements) {
 inline double dense_cost_us(const ConvProblem& p) {
   const double out_ch = padded_out_ch(p), weights = static_cast<double>(p.in_ch * p.taps()) * out_ch;
   double filled = static_cast<double>(p.out_ch_per_group()) / out_ch;
-  const bool some = p.in_ch > 1 && p.out_ch > 1 && p.out_ch < dense_lanes(p);
-  if (p.groups == 1 && some)
+  const Index least_in = p.groups == 1 ? 2 : kDenseGroupChannels;
+  const bool some =
+      p.in_ch_per_group() >= least_in && p.out_ch_per_group() > 1 && p.out_ch_per_group() < dense_lanes(p);
+  if (some)
     filled = std::min(1.0, std::max(kDensePartlyFilled * filled, kDenseFilledBySome));
   else if (p.groups == 1)
     filled = std::max(filled, kDenseLeastFilled);
-  return kCallUs + p.flops_inside() / (kDenseFlopsPerUs * filled) + weights_read_us(weights);
+  const bool lone = p.groups > 1 && p.in_ch_per_group() == 1;
+  const double padded = static_cast<double>(p.batch * p.groups * p.out.product()) * out_ch;
+  return kCallUs + p.flops_inside() / (kDenseFlopsPerUs * filled) + weights_read_us(weights) +
+         (lone ? padded / kDenseLoneOutputsPerUs : 0.0);
 }
 
 // Besides the products, an output is read and written for every tap. In dense_cost_us' money, which for one
@@ -70,8 +80,8 @@ inline double kn2row_cost_us(const ConvProblem& p) {
 }
 
 // Every element that a window covers passes once through the cache, and each output channel reads the input
-// anew.
-constexpr double kDepthwiseFlopsPerUs = 6.0e4;
+// anew. With a multiplier vectors are permuted.
+constexpr double kDepthwiseFlopsPerUs = 6.0e4, kMultipliedFlopsPerUs = 4.0e4;
 constexpr double kDepthwiseElementsPerUs = 1.0e4;
 
 inline double depthwise_cost_us(const ConvProblem& p) {
@@ -79,7 +89,8 @@ inline double depthwise_cost_us(const ConvProblem& p) {
   for (int dim = kD; dim <= kW; ++dim)
     elements *= static_cast<double>(min_of(p.in[dim], p.out[dim] * p.kernel[dim]));
   elements = static_cast<double>(p.batch * p.out_ch) * (elements + static_cast<double>(p.out.product()));
-  return kCallUs + p.flops_inside() / kDepthwiseFlopsPerUs + elements / kDepthwiseElementsPerUs;
+  const double flops_per_us = p.out_ch > p.in_ch ? kMultipliedFlopsPerUs : kDepthwiseFlopsPerUs;
+  return kCallUs + p.flops_inside() / flops_per_us + elements / kDepthwiseElementsPerUs;
 }
 
 // Grouped: besides the products, a vector is permuted for every channel of a group, once for a row of taps.

@@ -122,7 +122,7 @@ class RowsInPlace {
         wide_(way.wide),
         tall_(rolls_ && problem.kernel[kH] > 3 && problem.kernel[kW] > 1),
         b_(blocking),
-        half_(half_of_l2(problem)) {
+        half_(half_of_l2(problem, way.wide)) {
     b_->rows = 1;
     b_->cols = p_.out[kW];
     b_->oc_per_chunk = p_.out_ch;
@@ -160,9 +160,9 @@ class RowsInPlace {
   static constexpr Index kTallLines = 28, kTallPerThread = 2;
 
   // For the few lines that are worth rolling. Whole rows are one stretch of memory, which prefetchers follow
-  // (docs/decisions/0041-whole-rows.md); 7x7 does not pay with few lines.
-  static std::size_t half_of_l2(const ConvProblem& p) {
-    const bool large = p.kernel[kH] <= 5 && cache_sizes().l2 > kL2Bytes;
+  // (docs/decisions/0041-whole-rows.md); rolled, 7x7 does not pay with few lines.
+  static std::size_t half_of_l2(const ConvProblem& p, bool wide) {
+    const bool large = (p.kernel[kH] <= 5 || wide) && cache_sizes().l2 > kL2Bytes;
     return (large ? cache_sizes().l2 : kL2Bytes) / 2;
   }
 
@@ -282,8 +282,9 @@ bool taps_are_contiguous(const WeightStrides& w, const ConvProblem& p) {
 bool reads_in_place(const Request& r, Index lanes) {
   const ConvProblem& p = r.problem;
   const bool found_again = p.kernel[kW] <= kLongKernel || (has_large_l1() && p.kernel[kD] * p.kernel[kH] > 1);
-  return found_again && r.in.channel == 1 && r.in.spatial[kW] != 0 && p.out_ch == p.in_ch &&
-         p.out_ch >= lanes && (p.pads_zeros() || !p.is_padded());
+  const bool channels = p.out_ch == p.in_ch || spreads(p);
+  return found_again && r.in.channel == 1 && r.in.spatial[kW] != 0 && channels && p.out_ch >= lanes &&
+         (p.pads_zeros() || !p.is_padded());
 }
 
 // Pixels 1 KB apart or a multiple of that fall into few cache sets, and the rows of a window throw each other
@@ -292,12 +293,15 @@ bool reads_in_place(const Request& r, Index lanes) {
 // once, and need the copy only where loads would wait for stores (depthwise_rows.cpp). Vectors of half a line
 // take eight pixels at most, whose rows, 1 KB apart, find room in four sets of eight lines (Zen 3: 256@28 128
 // us from copies, 110 in place, stride 2 256@112 2280 and 1520; 2 KB apart 512@28 302 and 367).
+// What is read once or twice is not copied, where columns and rows are left out least of all (2x2 stride 2
+// dilation 2 512@40 414 -> 214 us).
 bool shares_cache_sets(const Request& r, Index lanes) {
   const ConvProblem& p = r.problem;
   const Index few_sets = half_lines(p, lanes) ? 2048 : 1024;
   const Index pixel = r.in.spatial[kW] * static_cast<Index>(element_bytes(p));
-  return pixel % few_sets == 0 && pixel > 0 && p.kernel[kD] == 1 && p.kernel[kH] > 1 && p.kernel[kW] > 1 &&
-         output_phases(p, kH) == 1;
+  constexpr Index kOften = 2;
+  return pixel % few_sets == 0 && pixel > 0 && p.uses_of_input() >= kOften && p.kernel[kD] == 1 &&
+         p.kernel[kH] > 1 && p.kernel[kW] > 1 && output_phases(p, kH) == 1;
 }
 
 // Zen 4's single FMA of 512 bits a cycle hides the loads of 5x5 line by line (docs/decisions/0022); two
@@ -315,7 +319,7 @@ bool wide_vectors_pay(const ConvProblem& p, int shape) {
 
 template <class T>
 int choose_rolling(const ConvProblem& p, const DepthwiseKernels<T>& kernels) {
-  if (!kernels.rolls || !rolling_pays(p)) return 0;
+  if (!kernels.rolls || spreads(p) || !rolling_pays(p)) return 0;
   const int shape = rolling_shape(p);
   return kernels.wide && wide_vectors_pay(p, shape) ? 0 : shape;
 }
@@ -337,7 +341,8 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
   if (b.in_place) {
     const int rolling = choose_rolling(p, kernels);
     const bool rolls = rolling > 0, wide = !rolls && takes_wide_vectors<T>(plan);
-    const bool shares_sets = !wide && shares_cache_sets(plan.request, lanes), copied = shares_sets && !rolls;
+    const bool shares_sets = !wide && !spreads(p) && shares_cache_sets(plan.request, lanes),
+               copied = shares_sets && !rolls;
     if (rolls && rolled_dim(p) == kD)
       choose_depths_in_place(p, strip, kernels.most_pixels(group, rolling), request.threads, &b);
     else

@@ -38,7 +38,7 @@ struct RowPiece {
 struct RowCutter {
   const ConvProblem& p;
   Index max_pixels;
-  bool wide;    // no columns are shared
+  bool wide;    // no columns are shared, and none is outside
   bool merges;  // blocks that have the same taps inside are one piece
   std::vector<RowPiece>* pieces;
   Index done = 0;
@@ -107,10 +107,10 @@ class DepthwiseRows {
         second_(second_vector()),
         max_pixels_(kernels_.most_pixels(p_.in_ch_per_group(), plan.blocking.rolling)),
         wide_(takes_wide_vectors<T>(plan)),
-        takes_all_channels_(wide_ || half_lines(p_, lanes_)),
-        takes_blocks_(takes_all_channels_ && p_.in_ch_per_group() == 1),
         blocks_outer_(has_large_l1() || shares_lines()),
-        asks_(rows_ask_ahead(p_, lanes_) || waits_for_memory()),
+        takes_all_channels_(wide_ || spreads(p_) || half_lines(p_, lanes_) || calls_are_short()),
+        takes_blocks_(takes_all_channels_ && p_.in_ch_per_group() == 1),
+        asks_(!spreads(p_) && (rows_ask_ahead(p_, lanes_) || waits_for_memory())),
         residual_(static_cast<const T*>(operands.residual)) {
     call_.bias = static_cast<const T*>(operands.bias);
     call_.out_n_stride = plan.request.out.channel;
@@ -122,6 +122,8 @@ class DepthwiseRows {
     call_.w_tap = p_.dilation[kW] * in_.spatial[kW];
     call_.weights = static_cast<const T*>(operands.packed);
     call_.group = p_.in_ch_per_group();
+    call_.wide = wide_;
+    call_.multiplier = channel_multiplier(p_);
     call_.weights_j = channel_taps_pitch(p_, lanes_);
     call_.weights_w = call_.group * call_.weights_j;
     call_.weights_h = p_.kernel[kW] * call_.weights_w;
@@ -149,7 +151,8 @@ class DepthwiseRows {
               const bool goes_on = ++number < end;
               const DepthwiseTile next = goes_on ? decode_tile(plan_, grid_, number) : tile;
               const DepthwiseTile below = after_depths < end ? decode_tile(plan_, grid_, after_depths) : tile;
-              RowCutter{p_, max_pixels_, wide_, takes_blocks_, &pieces}.cut(tile.ow0, tile.pixels);
+              RowCutter{p_, max_pixels_, wide_ || spreads(p_), takes_blocks_, &pieces}.cut(tile.ow0,
+                                                                                           tile.pixels);
               const T* const input = copies_ ? stage(tile, staged.as<T>()) : where(tile);
               cut_tile(tile, goes_on ? &next : nullptr, below, input, pieces, &blocks);
               sweep_channels(tile.channels, blocks);
@@ -203,6 +206,13 @@ class DepthwiseRows {
            cols * p_.kernel[kH] * p_.kernel[kD] * pixel <= kWindowBytes;
   }
 
+  // Line by line a block of a vector is a few lines at most, of a sequence one, and the call shows (Emerald
+  // Rapids, us: 96@2000 channels-last 3 taps 101 -> 53, 7 taps 128 and 82; 2x2 32@56 30 and 21, 6x6 96@56 377
+  // and 345; twenty-two layers, worst 0.99).
+  bool calls_are_short() const {
+    return blocks_outer_ && plan_.blocking.rolling == 0 && p_.in_ch_per_group() == 1;
+  }
+
   // A large L3 that other machines share does not hold as much as it might, and the short sums of 3x3 wait
   // for what it lacks, where pixels are of many vectors (docs/decisions/0043-wide-vectors.md). Two threads
   // wait less, and what they ask for they take from each other (0.95).
@@ -233,7 +243,7 @@ class DepthwiseRows {
   // 20 so, 8x2048@7 280 and 225).
   Index second_vector() const {
     constexpr Index kLeastVectors = 4;
-    if (p_.out_ch < kLeastVectors * lanes_ || source_.batch % lanes_ != 0) return lanes_;
+    if (spreads(p_) || p_.out_ch < kLeastVectors * lanes_ || source_.batch % lanes_ != 0) return lanes_;
     for (int dim = kD; dim <= kW; ++dim)
       if (p_.in[dim] > 1 && source_.spatial[dim] % lanes_ != 0) return lanes_;
     const void* const aligned = plan_.blocking.pitch > 0 ? static_cast<const void*>(out_) : input_;
@@ -242,7 +252,9 @@ class DepthwiseRows {
   }
 
   // Where the image of a tile begins.
-  const T* where(const DepthwiseTile& t) const { return input_ + t.image * in_.batch + t.channel0; }
+  const T* where(const DepthwiseTile& t) const {
+    return input_ + t.image * in_.batch + (spreads(p_) ? 0 : t.channel0);
+  }
 
   // The same of a copy of the rows that the tile reads, aligned as the output's vectors are.
   const T* stage(const DepthwiseTile& t, T* copy) const {
@@ -262,6 +274,7 @@ class DepthwiseRows {
                 const std::vector<RowPiece>& pieces, std::vector<Block>* blocks) const {
     ChannelVectorArgs<T> of_tile = call_;
     of_tile.n_valid = t.channels;
+    of_tile.channel0 = t.channel0;
     of_tile.weights += t.channel0;
     if (of_tile.bias) of_tile.bias += t.channel0;
     of_tile.input = input;
@@ -350,7 +363,8 @@ class DepthwiseRows {
     share(&args.ahead_input, t.channels, from * stride, piece.pixels * stride, source_.spatial[kW]);
     share(&args.ahead_output, t.channels, from, piece.pixels, out.spatial[kW]);
     args.pixels = piece.pixels;
-    blocks->push_back({kernels_.vector(args.group, piece.pixels, plan_.blocking.rolling), args});
+    blocks->push_back(
+        {kernels_.vector(args.group, args.multiplier, piece.pixels, plan_.blocking.rolling), args});
   }
 
   static constexpr Index kDenseStride = 4;  // beyond it most of a line's pixels are not read at all
@@ -452,9 +466,9 @@ class DepthwiseRows {
   T* const out_;
   const Index second_;  // channel that the second vector of a tile begins at
   const Index max_pixels_;
-  const bool wide_;
+  const bool wide_, blocks_outer_;
   const bool takes_all_channels_, takes_blocks_;  // in one call, as they lie in memory
-  const bool blocks_outer_, asks_;
+  const bool asks_;
   const T* residual_;
   ChannelVectorArgs<T> call_{};  // what all calls have in common
 };

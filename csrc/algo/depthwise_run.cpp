@@ -197,7 +197,7 @@ class DepthwiseRun {
       for (Index i = 0, done = 0; i < split.pieces; done += split.size(i++)) {
         place(t, depth, done, &args);
         args.pixels = split.size(i);
-        const ChannelVectorFn<T> kernel = kernels_.vector(args.group, args.pixels, 0);
+        const ChannelVectorFn<T> kernel = kernels_.vector(args.group, 1, args.pixels, 0);
         kernel(args, {0, lanes_, (t.channels - 1) / lanes_ * lanes_});
         args.input += split.size(i) * args.pixel_step;
       }

@@ -68,6 +68,15 @@ bool rows_ask_ahead(const ConvProblem& p, Index lanes) {
   return asks_for_memory(p, by_lines ? found_in_l3() : cache_sizes().l3 / 32 * 9);
 }
 
+// What vectors take of neighbouring pixels are stretches of memory (docs/decisions/0043-wide-vectors.md), and
+// so many loads do not count yet (Emerald Rapids, us: 2x2 256@56 443 -> 303, 1x3 192@20 batch 8 294 and 240,
+// 4x4 96@56 193 and 176, 2x2x2 96@8x28x28 307 and 260; 6x6 345 and 378, in L2 3x5 96@28 34 and 45).
+bool waits_for_pixels(const ConvProblem& p) {
+  constexpr Index kFewTaps = 16;
+  const std::size_t l2 = cache_sizes().l2;
+  return p.taps() <= kFewTaps && l2 > kL2Bytes && asks_for_memory(p, l2 / 2);
+}
+
 DepthwiseWindow depthwise_window(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const Blocking& b = plan.blocking;

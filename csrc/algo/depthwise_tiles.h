@@ -16,6 +16,12 @@ Index depthwise_lanes(const ConvPlan& plan) {
   return dense_kernels<T>(*plan.request.table).lanes;
 }
 
+// Outputs that read one input channel.
+inline Index channel_multiplier(const ConvProblem& p) { return p.out_ch_per_group() / p.in_ch_per_group(); }
+
+// Whether rows read in place are spread over several outputs for each channel.
+inline bool spreads(const ConvProblem& p) { return p.in_ch_per_group() == 1 && p.out_ch > p.in_ch; }
+
 // Whether two vectors share a cache line.
 inline bool half_lines(const ConvProblem& p, Index lanes) {
   return lanes * static_cast<Index>(element_bytes(p)) < static_cast<Index>(kCacheLine);
@@ -89,12 +95,18 @@ struct DepthwiseGrid {
   Index row_phases, row_bands, col_bands, strips, channels_per_strip;
 };
 
+// Whether outputs that share columns of the input are better off reading each anew, several vectors of
+// channels at once: of few taps, from beyond L2.
+bool waits_for_pixels(const ConvProblem& p);
+
 // Whether rows read in place are computed several vectors of channels at once.
 template <class T>
 bool takes_wide_vectors(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
-  return plan.blocking.rolling == 0 && p.in_ch_per_group() == 1 && p.dilation[kW] % p.stride[kW] != 0 &&
-         depthwise_kernels<T>(*plan.request.table->depthwise).wide;
+  const bool shares_columns = p.dilation[kW] % p.stride[kW] == 0;
+  return plan.blocking.rolling == 0 && p.in_ch_per_group() == 1 && !spreads(p) &&
+         depthwise_kernels<T>(*plan.request.table->depthwise).wide &&
+         (!shares_columns || waits_for_pixels(p));
 }
 
 DepthwiseGrid depthwise_grid(const ConvPlan& plan);

@@ -33,11 +33,17 @@ struct Columns {
 
 constexpr int kColumnsPerBase = 4;  // so many a pointer reaches by what an address may have
 
+// How a pixel becomes the vector that its weights are multiplied with: as it lies in memory.
+template <class T>
+struct WholePixel {
+  V<T> operator()(const T* pixel) const { return LoadU(pixel); }
+};
+
 // kTaps taps of a row for kPixels outputs that are kStride taps apart: each pixel is loaded once. Columns
 // outside are zeros; only the first kEdge and the last kEdge may be outside.
-template <class T, int kPixels, int kTaps, int kStride, int kEdge>
+template <class T, int kPixels, int kTaps, int kStride, int kEdge, class Load = WholePixel<T>>
 PYCONV_INLINE void SharedTaps(const Columns<T>& columns, const T* weights, Index weights_w,
-                              V<T> (&acc)[kPixels][1]) {
+                              V<T> (&acc)[kPixels][1], const Load& load = Load()) {
   alignas(kVectorBytes) static const T zeros[kLanes<T>] = {};
   constexpr int kColumns = (kPixels - 1) * kStride + kTaps;
   V<T> w[kTaps];
@@ -47,7 +53,7 @@ PYCONV_INLINE void SharedTaps(const Columns<T>& columns, const T* weights, Index
 #pragma GCC unroll 33
   for (int j = 0; j < kColumns; ++j) {
     const bool outside = (j < kEdge && j < columns.begin) || (j >= kColumns - kEdge && j >= columns.end);
-    const V<T> x = InRegister<T>(LoadU(outside ? zeros : base + j % kColumnsPerBase * columns.w_tap));
+    const V<T> x = InRegister<T>(load(outside ? zeros : base + j % kColumnsPerBase * columns.w_tap));
     if ((j + 1) % kColumnsPerBase == 0) base = Opaque(base + kColumnsPerBase * columns.w_tap);
 #pragma GCC unroll 7
     for (int k = 0; k < kTaps; ++k) {
@@ -59,31 +65,32 @@ PYCONV_INLINE void SharedTaps(const Columns<T>& columns, const T* weights, Index
 
 // Any row's taps in threes, the last four as two pairs: with 14 pixels that already loads less than once
 // every other FMA, so that even loads that straddle cache lines keep up (groups of 5 measured the same).
-template <class T, int kPixels, int kStride>
+template <class T, int kPixels, int kStride, int kEdge = (kPixels - 1) * kStride + 3,
+          class Load = WholePixel<T>>
 PYCONV_INLINE void AnyRow(Columns<T> columns, Index taps_left, const T* weights, Index w,
-                          V<T> (&acc)[kPixels][1]) {
-  constexpr int kAll = (kPixels - 1) * kStride + 3;
+                          V<T> (&acc)[kPixels][1], const Load& load = Load()) {
   for (Index left = taps_left; left > 0;) {
     const Index taps = left == 4 ? 2 : left < 3 ? left : 3;
     if (taps == 3)
-      SharedTaps<T, kPixels, 3, kStride, kAll>(columns, weights, w, acc);
+      SharedTaps<T, kPixels, 3, kStride, kEdge>(columns, weights, w, acc, load);
     else if (taps == 2)
-      SharedTaps<T, kPixels, 2, kStride, kAll>(columns, weights, w, acc);
+      SharedTaps<T, kPixels, 2, kStride, kEdge>(columns, weights, w, acc, load);
     else
-      SharedTaps<T, kPixels, 1, kStride, kAll>(columns, weights, w, acc);
+      SharedTaps<T, kPixels, 1, kStride, kEdge>(columns, weights, w, acc, load);
     columns.skip(taps);
     weights += taps * w;
     left -= taps;
   }
 }
 
-template <class T, int kPixels>
-PYCONV_INLINE void StridedRow(const TapGrid& grid, const T* row, const T* weights, V<T> (&acc)[kPixels][1]) {
+template <class T, int kPixels, class Load = WholePixel<T>>
+PYCONV_INLINE void StridedRow(const TapGrid& grid, const T* row, const T* weights, V<T> (&acc)[kPixels][1],
+                              const Load& load = Load()) {
   for (Index k = 0; k < grid.kernel[kW]; ++k, row += grid.w_tap) {
     const V<T> w = LoadU(weights + k * grid.weights_w);
     const T* pixel = row;
 #pragma GCC unroll 16
-    for (int p = 0; p < kPixels; ++p, pixel += grid.pixel_step) Accumulate<T>(&acc[p][0], LoadU(pixel), w);
+    for (int p = 0; p < kPixels; ++p, pixel += grid.pixel_step) Accumulate<T>(&acc[p][0], load(pixel), w);
   }
 }
 
@@ -314,7 +321,7 @@ PYCONV_INLINE void StridedLines(const ChannelVectorArgs<T>& args, const ChannelR
 
 template <class T, int kPixels>
 void ChannelVectorTile(const ChannelVectorArgs<T>& args, const ChannelRange& range) {
-  if (args.pixel_step == args.w_tap)
+  if (args.pixel_step == args.w_tap && !(kWide && args.wide))
     SharedLines<T, kPixels, 1>(args, range);
   else if (!kWide && args.pixel_step == 2 * args.w_tap)
     StridedLines<T, kPixels, 2>(args, range);

@@ -1,6 +1,7 @@
 // The depthwise kernels, compiled once per instruction set beside table.cpp, which points here; exports the
 // one symbol pyconv::<target>::kDepthwiseTable.
 #include "kernels/depthwise_rolling-inl.h"
+#include "kernels/depthwise_spread-inl.h"
 #include "kernels/grouped-inl.h"
 
 namespace pyconv {
@@ -19,6 +20,7 @@ struct DepthwiseSizes {
 template <class T, int kPixels>
 constexpr void FillChannelVector(DepthwiseKernels<T>& kernels) {
   kernels.channel_vector[kPixels] = &ChannelVectorTile<T, kPixels>;
+  kernels.spread_vector[kPixels] = &SpreadTile<T, kPixels>;
   if constexpr (kPixels > 1) FillChannelVector<T, kPixels - 1>(kernels);
 }
 template <class T, int kVectors>

@@ -58,6 +58,7 @@ struct TapGrid {
 // n_valid may be any number of channels: a call computes a range of vectors of them, and reads each whole.
 // Where outputs are as far apart as taps or, of kernels that are not `wide`, twice as far, the columns of a
 // row, w_tap apart from the first pixel's first tap on, are zeros before first_column and from end_column on.
+// `wide`: several vectors of channels at once, columns are not shared, and none is outside.
 // `blocks` of `pixels` pixels lie side by side, each with such columns; the kernels that roll and those of
 // groups take one.
 // The rolling kernels roll the sums of the lines over the input's rows, which are h_tap apart: lines are
@@ -67,9 +68,14 @@ struct TapGrid {
 // either end. In a group of several channels (2, 4 or 8, in as many as out) a tap has the
 // products with channels j of the input in order, whose weights are weights_j apart; vectors, wider than
 // a group, begin at a multiple of it.
+// With a channel multiplier, output channel n of the tile, which begins with channel0 of the image, reads
+// input channel (channel0 + n) / multiplier, and input[...] above is that of the image's channel 0; there are
+// no columns outside, and all taps are of the input.
 template <class T>
 struct ChannelVectorArgs : TileOutput<T>, TapGrid {
   Index pixels, blocks;
+  Index multiplier, channel0;
+  bool wide;
   Index group, weights_j;
   const T* input;
   const T* weights;
@@ -105,10 +111,11 @@ template <class T>
 struct DepthwiseKernels {
   int max_pixels, max_vectors;
   ChannelVectorFn<T> channel_vector[kMaxDepthwisePixels + 1];                 // [pixels], group == 1
+  ChannelVectorFn<T> spread_vector[kMaxDepthwisePixels + 1];                  // the same, multiplier > 1
   ChannelVectorFn<T> group_vector;                                            // up to kMostGroupPixels
   void (*pixel_vector[kMaxDepthwiseVectors + 1])(const PixelVectorArgs<T>&);  // [vectors of the tile]
 
-  bool wide;   // outputs not as far apart as taps are computed several vectors of channels at once
+  bool wide;  // has kernels of several vectors of channels at once, also for outputs not as far apart as taps
   bool rolls;  // whether there are such kernels
   ChannelVectorFn<T> rolling_vector[kRollingShapeCount][kMostRollingPixels + 1];  // [shape][pixels]
 
@@ -116,8 +123,9 @@ struct DepthwiseKernels {
   Index most_pixels(Index group, int rolling) const {
     return rolling > 0 ? kRollingShapes[rolling].pixels : group == 1 ? max_pixels : kMostGroupPixels;
   }
-  ChannelVectorFn<T> vector(Index group, Index pixels, int rolling) const {
+  ChannelVectorFn<T> vector(Index group, Index multiplier, Index pixels, int rolling) const {
     if (rolling > 0) return rolling_vector[rolling][pixels];
+    if (multiplier > 1) return spread_vector[pixels];
     return group == 1 ? channel_vector[pixels] : group_vector;
   }
 };

@@ -66,16 +66,28 @@ constexpr WindowCase kWindows[] = {
     {{{1, 5, 1}}, {{1, 2, 1}}, {{1, 2, 1}}, 1, false, false, 0, 1},
 };
 
+// Which kernel of channel vectors.
+struct Way {
+  Index group = 1;
+  int rolling = 0;
+  bool wide = false;
+  Index multiplier = 1;
+};
+
 // Channel vectors: the input is channels-last, and whole vectors of it are readable; the last vector ends
-// with the last channel.
+// with the last channel. With a multiplier the tile begins in the middle of an input channel's outputs, and
+// no more than the channels in use is readable.
 template <class T>
 struct ChannelCase {
   const WindowCase& test;
-  Index pixels, blocks, channels, group, lanes;
-  int rolling = 0;
+  Index pixels, blocks, channels, lanes;
+  Way way;
+  Index group = way.group, multiplier = way.multiplier, channel0 = multiplier > 1 ? 3 : 0;
+  int rolling = way.rolling;
   const RollingShape& shape = kRollingShapes[rolling];
   int dim = shape.planes ? kD : kH;  // of the lines
-  Index readable = std::max(lanes, channels), pixel = readable + 1;
+  Index readable = std::max(lanes, channels);
+  Index pixel = multiplier > 1 ? (channel0 + channels - 1) / multiplier + 1 : readable + 1;
   Index outputs = pixels * blocks, row = extent(kW, outputs) * pixel,
         plane = extent(kH, shape.planes ? 1 : test.lines) * row;
   Index planes = extent(kD, shape.planes ? test.lines : 1);
@@ -99,6 +111,9 @@ struct ChannelCase {
     args.pixels = pixels;
     args.blocks = blocks;
     args.group = group;
+    args.wide = way.wide;
+    args.multiplier = multiplier;
+    args.channel0 = channel0;
     args.weights_j = readable;
     args.input = input;
     args.kernel = test.kernel;
@@ -139,7 +154,8 @@ struct ChannelCase {
             const bool row_counts = rolling == 0 || (r >= args.first_row && r < args.end_row);
             const bool counts = row_counts && (test.zero_columns == 0 ||
                                                (column >= args.first_column && column < args.end_column));
-            const T* x = args.input + d * plane + h * row + w * pixel + c / group * group + j;
+            const T* x = args.input + d * plane + h * row + w * pixel +
+                         (channel0 + c) / (group * multiplier) * group + j;
             sum = multiply_add(counts ? *x : T(0), *weight, sum, fused);
           }
     sum = sum + (test.bias ? args.bias[c] + T(0) : T(0));  // neither -0 stays
@@ -149,13 +165,14 @@ struct ChannelCase {
 
 template <class T>
 std::string check_channel_vector(const KernelTable& table, const ChannelCase<T>& c, GuardAt guard) {
-  GuardedBuffer<T> input(c.planes * c.plane - 1, guard), bias(c.channels, guard);
+  GuardedBuffer<T> input(c.planes * c.plane - (c.multiplier > 1 ? 0 : 1), guard), bias(c.channels, guard);
   GuardedBuffer<T> weights(c.test.kernel.product() * c.group * c.readable, guard);
   GuardedBuffer<T> out(c.test.lines * c.outputs * c.channels, guard);
   std::mt19937 rng(static_cast<unsigned>(c.pixels * 17 + c.channels));
   for (const GuardedBuffer<T>* buffer : {&input, &bias, &weights}) buffer->fill_random(rng);
   const ChannelVectorArgs<T> args = c.args(input.data(), weights.data(), bias.data(), out.data());
-  const auto kernel = depthwise_kernels<T>(*table.depthwise).vector(c.group, c.pixels, c.rolling);
+  const DepthwiseKernels<T>& kernels = depthwise_kernels<T>(*table.depthwise);
+  const auto kernel = kernels.vector(c.group, c.multiplier, c.pixels, c.rolling);
   const Index second = c.group > 1 ? c.lanes : std::max(Index{1}, c.lanes - 1);
   kernel(args, {0, second, std::max(Index{0}, c.channels - c.lanes)});
   for (Index line = 0; line < c.test.lines; ++line)
@@ -172,21 +189,25 @@ std::string check_channel_vector(const KernelTable& table, const ChannelCase<T>&
 }
 
 template <class T>
-void check_channel_vectors(const KernelTable& table, Index group, Index pixels, Index blocks, Index channels,
-                           int rolling, GuardAt guard) {
+void check_channel_vectors(const KernelTable& table, const Way& way, Index pixels, Index blocks,
+                           Index channels, GuardAt guard) {
   const Index lanes = dense_kernels<T>(table).lanes;
-  const bool wide = depthwise_kernels<T>(*table.depthwise).wide && group == 1 && rolling == 0;
+  const bool wide = depthwise_kernels<T>(*table.depthwise).wide && way.group == 1 && way.rolling == 0;
   Index number = -1;
   for (WindowCase test : kWindows) {
     ++number;
-    if (rolling > 0 && !test.rolls(kRollingShapes[rolling])) continue;
-    if (wide && test.stride[kW] != test.dilation[kW]) test.zero_columns = 0;
+    if (way.rolling > 0 && !test.rolls(kRollingShapes[way.rolling])) continue;
+    const bool shares_columns = !way.wide && !(wide && test.stride[kW] != test.dilation[kW]);
+    if (!shares_columns || way.multiplier > 1) test.zero_columns = 0;
     const std::string wrong =
-        check_channel_vector<T>(table, {test, pixels, blocks, channels, group, lanes, rolling}, guard);
+        check_channel_vector<T>(table, {test, pixels, blocks, channels, lanes, way}, guard);
     if (!wrong.empty())
       FAIL_CHECK(blocks << " times " << pixels << " pixels, " << channels << " channels in groups of "
-                        << group << ", case " << number << std::string(rolling > 0 ? ", rolling" : "") << ": "
-                        << wrong);
+                        << way.group << " times " << way.multiplier << ", case " << number
+                        << std::string(way.rolling > 0 ? ", rolling"
+                                       : way.wide      ? ", wide"
+                                                       : "")
+                        << ": " << wrong);
   }
 }
 
@@ -265,11 +286,17 @@ void check_depthwise(const KernelTable& table) {
       for (Index pixels = 1; pixels <= kernels.most_pixels(1, rolling); ++pixels)
         for (Index channels : {Index{1}, lanes - 1, lanes, 2 * lanes + 3, 4 * lanes - 1, 7 * lanes - 1})
           for (Index blocks = 1; blocks <= (rolling > 0 ? 1 : 2); ++blocks)
-            check_channel_vectors<T>(table, 1, pixels, blocks, channels, rolling, guard);
+            check_channel_vectors<T>(table, {1, rolling}, pixels, blocks, channels, guard);
+    for (Index pixels = 1; pixels <= kernels.max_pixels; ++pixels)
+      for (Index channels : {lanes, 2 * lanes + 3, 7 * lanes - 1}) {
+        if (kernels.wide) check_channel_vectors<T>(table, {1, 0, true}, pixels, 2, channels, guard);
+        for (Index multiplier : {Index{2}, Index{3}, lanes, 5 * lanes + 2})
+          check_channel_vectors<T>(table, {1, 0, false, multiplier}, pixels, 2, channels, guard);
+      }
     for (Index group = 2; group < std::min(lanes, kMostGroupChannels + Index{1}); group *= 2)
       for (Index pixels : {1, 2, 7, kMostGroupPixels})
         for (Index channels : {group, 2 * lanes + group})
-          check_channel_vectors<T>(table, group, pixels, 1, channels, 0, guard);
+          check_channel_vectors<T>(table, {group}, pixels, 1, channels, guard);
     for (int vectors = 1; vectors <= kernels.max_vectors; ++vectors)
       for (Index n_valid : {(vectors - 1) * lanes + 1, vectors * lanes})
         for (const PlaneCase& test : kPlanes) {
