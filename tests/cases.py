@@ -66,6 +66,28 @@ FEW_CASES = [
         padding=(1, 0),
         groups=256,
     ),
+    # Strides and dilations with a common factor: only every second or third element is read, not from the
+    # first one on where the padding is no multiple of it; planes and rows mostly of padding.
+    *(
+        ConvCase(in_ch=channels, out_ch=out, size=(7, 14, 19), kernel=(2, 3, 3), groups=groups, **shape)
+        for channels, out, groups in ((5, 18, 1), (20, 20, 20), (8, 24, 8), (16, 16, 4), (24, 12, 2))
+        for shape in (
+            {"stride": (3, 4, 2), "dilation": (3, 2, 4), "padding": ((1, 4), (3, 0), (0, 5))},
+            {"stride": 2, "dilation": 2, "padding": 1, "bias": True, "residual": True},
+            {"stride": (1, 3, 3), "dilation": (2, 6, 3), "padding": (4, 11, 2), "bias": True},
+        )
+    ),
+    ConvCase(
+        in_ch=4,
+        out_ch=4,
+        size=(9, 20),
+        kernel=(3, 3),
+        stride=2,
+        dilation=2,
+        padding=3,
+        padding_mode="reflect",
+    ),
+    ConvCase(in_ch=3, out_ch=1, size=(1, 40), kernel=(2, 5), stride=(2, 4), dilation=(2, 2), padding=(1, 3)),
 ]
 
 # Enough work for threads: a smaller problem runs on one, whatever is asked for.

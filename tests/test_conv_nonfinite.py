@@ -1,5 +1,7 @@
 """Promise 4: a NaN or an infinity in the input reaches exactly the outputs that read it; no other changes."""
 
+import itertools
+
 import numpy as np
 import oracle
 import pytest
@@ -27,8 +29,12 @@ def test_stays_in_its_receptive_field(case, algorithm):
     by_tiles = pyconv.plan(**arguments, algorithm=algorithm).bound_kind != "elementwise"
     slack = 2 * error_bound(**arguments, algorithm=algorithm) if by_tiles else 0.0 * clean[ISAS[0]]
     corners = {(0, *(0 for _ in case.size)), (case.in_ch - 1, *(n - 1 for n in case.size))}
-    middle = (case.in_ch // 2, *(n // 2 for n in case.size))
-    assert readers(case, middle).any()
+    # Where only every n-th element is read, one that is; of a problem that reads nothing but padding, any.
+    about = list(
+        itertools.product([case.in_ch // 2], *(range(n // 2, min(n, n // 2 + 4)) for n in case.size))
+    )
+    middle = next((position for position in about if readers(case, position).any()), about[0])
+    assert readers(case, middle).any() or not oracle.conv(**case.arguments("dense")).any()
     for position in {*corners, middle}:
         reads = readers(case, position)
         for value in (np.nan, np.inf, -np.inf):

@@ -52,6 +52,7 @@ struct Request {
   WeightStrides weight;
   int threads;
   const KernelTable* table;
+  Index input_origin = 0;  // elements from the input's first one to the first that is read
 };
 
 // The layouts packed weights can have; with the kernel table this keys a layer's cache (never an image's

@@ -329,7 +329,8 @@ constexpr Index kWindowsPerThread = 16;
 
 template <class T>
 ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
-  ConvPlan plan(algorithm, simplified(request));
+  // Channels-first rows are copied by phases of the stride, those that are read.
+  ConvPlan plan(algorithm, read_elements_only(request, request.in.channel != 1));
   const ConvProblem& p = plan.request.problem;
   const Index lanes = depthwise_lanes<T>(plan), group = p.in_ch_per_group();
   const Index strip = max_of(lanes, group);

@@ -149,7 +149,7 @@ class TileRuns {
 
 template <class T>
 void pack_band(const ConvPlan& plan, const BandLayout& layout, const DenseKernels<T>& kernels, const T* input,
-               const Chunk& chunk, T* band) {
+               const Chunk& chunk, bool skips_padding, T* band) {
   const ConvProblem& p = plan.request.problem;
   const ActivationStrides& in = plan.request.in;
   const Index channels = p.in_ch_per_group();
@@ -161,12 +161,15 @@ void pack_band(const ConvPlan& plan, const BandLayout& layout, const DenseKernel
       channels_inner(plan.blocking.kind) ? RowOrder::kChannelsInner : RowOrder::kPixelsInner;
   for (Index kd = 0; kd < p.kernel[kD]; ++kd) {
     const Index d = chunk.od * p.stride[kD] - p.pad_begin[kD] + kd * p.dilation[kD];
-    for (Index r = 0; r < rows; ++r)
+    for (Index r = 0; r < rows; ++r) {
+      const T* const row = image.row(d, first_h + r * layout.row_step);
+      if (row == nullptr && skips_padding) continue;  // no tile reads it
       for (Index phase = 0; phase < min_of(layout.phases, cols); ++phase)
-        read_row(image, kernels, image.row(d, first_h + r * layout.row_step), channels, first_w + phase,
-                 layout.phases, ceil_div(cols - phase, layout.phases),
+        read_row(image, kernels, row, channels, first_w + phase, layout.phases,
+                 ceil_div(cols - phase, layout.phases),
                  {order, band + kd * layout.plane + r * layout.row + phase * layout.phase_cols,
                   plan.blocking.pitch, chunk.groups, layout.group});
+    }
   }
 }
 
@@ -196,7 +199,7 @@ class DirectRun {
       for (Index number; source.next(&number);) {
         const Chunk chunk = decode_chunk(plan_, grid_, number);
         if (!plan_.blocking.in_place && chunk.band != packed_band) {
-          pack_band(plan_, layout_, kernels_, input_, chunk, band);
+          pack_band(plan_, layout_, kernels_, input_, chunk, runs_.skips_padding, band);
           packed_band = chunk.band;
         }
         run_chunk(sweep, runs, chunk, plan_.blocking.in_place ? input_at(chunk, 0, 0) : band, tile);

@@ -303,7 +303,7 @@ bool uses_tiles_once(const ConvPlan& plan) {
 
 template <class T>
 ConvPlan plan_for(const Request& request) {
-  ConvPlan plan(kDirect, simplified(request));
+  ConvPlan plan(kDirect, read_elements_only(request));
   const ConvProblem& p = plan.request.problem;
   const DenseKernels<T>& kernels = dense_kernels<T>(*request.table);
   const auto group_weights = static_cast<std::size_t>(p.in_ch_per_group() * p.taps() * p.out_ch_per_group());

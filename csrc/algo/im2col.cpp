@@ -139,7 +139,7 @@ void cut_panels_for_threads(ConvPlan* plan, Index tile_oc, Index tile_rows) {
 
 template <class T>
 ConvPlan plan_im2col(const Request& request) {
-  ConvPlan plan(kIm2col, simplified(request));
+  ConvPlan plan(kIm2col, read_elements_only(request));
   const ConvProblem& p = plan.request.problem;
   const DenseKernels<T>& kernels = dense_kernels<T>(*request.table);
   Blocking& b = plan.blocking;

@@ -252,7 +252,7 @@ ErrorBound bound(const ConvProblem& p) {
 }
 
 ConvPlan plan(const Request& request) {
-  ConvPlan plan(kKn2row, simplified(request));
+  ConvPlan plan(kKn2row, read_elements_only(request));
   const ConvProblem& p = plan.request.problem;
   choose_band(p, request.threads, &plan);
   plan.chunks = chunk_count(plan);

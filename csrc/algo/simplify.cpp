@@ -1,5 +1,6 @@
 #include "algo/simplify.h"
 
+#include <numeric>
 #include <utility>
 
 namespace pyconv {
@@ -25,6 +26,25 @@ void subsample(Request* r) {
     if (p.out[dim] > 1) r->in.spatial[dim] *= p.stride[dim];  // else it is never used, and may be huge
     p.in[dim] = p.out[dim];
     p.stride[dim] = 1;
+  }
+}
+
+// Where outputs and taps are both a multiple of n inputs apart, only every n-th one is read.
+void leave_out_unread(Request* r, int dims) {
+  ConvProblem& p = r->problem;
+  if (p.is_padded() && p.pad_mode != PadMode::kConstant) return;
+  for (int dim = 0; dim < dims; ++dim) {
+    const Index n = std::gcd(p.stride[dim], p.dilation[dim]);
+    const Index before = ceil_div(p.pad_begin[dim], n), first = before * n - p.pad_begin[dim];
+    if (p.kernel[dim] == 1 || n == 1 || first >= p.in[dim]) continue;
+    r->input_origin += first * r->in.spatial[dim];
+    p.in[dim] = ceil_div(p.in[dim] - first, n);
+    p.stride[dim] /= n;
+    p.dilation[dim] /= n;
+    const Index read = (p.out[dim] - 1) * p.stride[dim] + window_extent(p.kernel[dim], p.dilation[dim]);
+    p.pad_begin[dim] = before;
+    p.pad_end[dim] = max_of(0, read - before - p.in[dim]);
+    if (p.in[dim] > 1) r->in.spatial[dim] *= n;  // else it is never used, and may be huge
   }
 }
 
@@ -65,6 +85,12 @@ void merge_batch(Request* r) {
 }
 
 }  // namespace
+
+Request read_elements_only(const Request& request, bool whole_rows) {
+  Request r = request;
+  leave_out_unread(&r, whole_rows ? kW : kMaxSpatial);
+  return simplified(r);
+}
 
 Request simplified(const Request& request) {
   Request r = request;

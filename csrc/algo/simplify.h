@@ -10,4 +10,8 @@ namespace pyconv {
 // - unit dimensions move outwards, so that the innermost one is worth a vector.
 Request simplified(const Request& request);
 
+// The same, and of a dimension in which stride and dilation have a common factor only what is read: from
+// Request::input_origin on. whole_rows: columns are left as they are.
+Request read_elements_only(const Request& request, bool whole_rows = false);
+
 }  // namespace pyconv

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "algo/dense.h"
 #include "algo/packed_weights.h"
 #include "algo/registry.h"
 #include "runtime/workspace.h"
@@ -65,7 +66,7 @@ constexpr std::size_t kGroupSlabBytes = std::size_t{2} << 20;
 // Part of a call: so many groups, or of a single one so many output channels, from output channel `oc` on.
 void run_slab(const ConvPlan& plan, const ConvOperands& operands, Index groups, Index oc, Index out_ch) {
   const ConvProblem& whole = plan.request.problem;
-  const std::size_t element = whole.dtype == DType::kFloat32 ? sizeof(float) : sizeof(double);
+  const std::size_t element = element_bytes(whole);
   Request slab = plan.request;
   slab.problem.groups = groups;
   slab.problem.in_ch = groups * whole.in_ch_per_group();
@@ -134,11 +135,12 @@ void run_exchanged(const ConvPlan& plan, const ConvOperands& operands) {
 
 }  // namespace
 
-void run_conv(const ConvPlan& plan, const ConvOperands& operands, PackedWeights* cache) {
+void run_conv(const ConvPlan& plan, const ConvOperands& given, PackedWeights* cache) {
+  ConvOperands operands = given;
+  operands.input = advance(given.input, plan.request.input_origin, element_bytes(plan.request.problem));
   if (cache != nullptr && plan.packed_bytes > 0) {
-    ConvOperands with_packed = operands;
-    with_packed.packed = cache->get(plan, operands.weight);
-    return plan.executor->execute(plan, with_packed);
+    operands.packed = cache->get(plan, operands.weight);
+    return plan.executor->execute(plan, operands);
   }
   if (exchanges_operands(plan, operands)) return run_exchanged(plan, operands);
   const bool slabs = plan.packed_bytes > 2 * (plan.request.problem.groups > 1 ? kGroupSlabBytes : kSlabBytes);
