@@ -105,6 +105,13 @@ BIG_CASES = [
     # Weights that L2 does not hold, rows that leave tiles empty: AVX2 gathers pixels across rows and images.
     ConvCase(batch=3, in_ch=72, out_ch=250, size=(11, 9), kernel=(3, 3), stride=2, bias=True, residual=True),
     ConvCase(in_ch=40, out_ch=262, size=(16, 36), kernel=(4, 4), stride=4, activation="relu"),
+    # Rows of one to three pixels: tiles go on in the next depth and image.
+    ConvCase(
+        batch=3, in_ch=72, out_ch=100, size=(9, 5, 5), kernel=(3, 3, 3), stride=2, bias=True, residual=True
+    ),
+    ConvCase(
+        batch=9, in_ch=40, out_ch=90, size=(5, 6, 4), kernel=(3, 4, 4), padding=(1, 0, 0), activation="relu"
+    ),
     # Channels-last output of more than 8 MB is streamed; the pixels of one tile end inside cache lines.
     ConvCase(in_ch=5, out_ch=131, size=(127, 133), kernel=(1, 1), bias=True, residual=True),
     ConvCase(in_ch=9, out_ch=111, size=(137, 141), kernel=(1, 1), groups=3, activation="relu"),

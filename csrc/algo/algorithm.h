@@ -73,8 +73,9 @@ enum class PackedForm : unsigned char {
 // A small vocabulary shared by all algorithms; each uses what it needs.
 struct Blocking {
   TileKind kind = TileKind::kOcVector;
-  bool in_place = false;       // read the input where it is, no padded copy
-  bool across_images = false;  // im2col: bands of rows go on from image to image
+  bool in_place = false;  // read the input where it is, no padded copy
+  // im2col: bands of rows go on from depth to depth, and then from image to image.
+  bool across_depths = false, across_images = false;
   // Without packed weights (a plain function's call): each thread packs the tile it is about to use, because
   // every tile is used in one chunk only. Otherwise all weights are packed before the call.
   bool packs_tiles = false;

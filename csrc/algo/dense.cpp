@@ -6,14 +6,18 @@ namespace pyconv {
 
 namespace {
 
-// Images whose rows are cut into bands of their own, and the rows of each.
+// Images and depths whose rows are cut into bands of their own, and the rows of each.
 Index images_of(const ConvPlan& plan) { return plan.blocking.across_images ? 1 : plan.request.problem.batch; }
-Index rows_of(const ConvPlan& plan) {
-  const ConvProblem& p = plan.request.problem;
-  return plan.blocking.across_images ? p.batch * p.out[kH] : p.out[kH];
+Index depths_of(const ConvPlan& plan) {
+  return plan.blocking.across_depths ? 1 : plan.request.problem.out[kD];
 }
 
 }  // namespace
+
+Index rows_of(const ConvPlan& plan) {
+  const ConvProblem& p = plan.request.problem;
+  return p.batch / images_of(plan) * (p.out[kD] / depths_of(plan)) * p.out[kH];
+}
 
 ChunkGrid chunk_grid(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
@@ -26,7 +30,7 @@ Index chunk_count(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const ChunkGrid grid = chunk_grid(plan);
   const Index group_chunks = p.groups / plan.blocking.groups_per_chunk;
-  return images_of(plan) * group_chunks * p.out[kD] * grid.bands_per_depth() * grid.oc_chunks;
+  return images_of(plan) * group_chunks * depths_of(plan) * grid.bands_per_depth() * grid.oc_chunks;
 }
 
 Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number) {
@@ -42,8 +46,9 @@ Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number) {
   c.row0 = number % grid.row_bands * b.rows;
   c.rows = min_of(b.rows, rows_of(plan) - c.row0);
   number /= grid.row_bands;
-  c.od = number % p.out[kD];
-  number /= p.out[kD];
+  const Index depths = depths_of(plan);
+  c.od = number % depths;
+  number /= depths;
   c.groups = b.groups_per_chunk;
   c.group = number % (p.groups / c.groups) * c.groups;
   c.image = number / (p.groups / c.groups);

@@ -10,7 +10,8 @@ namespace pyconv {
 
 // Output elements are cut into chunks: (image, groups, output depth, band of rows, band of columns, output
 // channels), channels fastest, so that one thread meets the same band several times in a row. With
-// Blocking::across_images rows are counted through all images, and the image is 0.
+// Blocking::across_depths rows are counted through all depths of an image, whose depth is 0; with
+// across_images through all images, and the image is 0.
 struct ChunkGrid {
   Index row_bands, col_bands, oc_chunks;
   Index bands_per_depth() const { return row_bands * col_bands; }
@@ -23,6 +24,8 @@ struct Chunk {
   Index band;                      // number of (image, groups, od, row band, column band)
 };
 
+// Rows that are cut into bands: of an image's depth, or of all those they are counted through.
+Index rows_of(const ConvPlan& plan);
 ChunkGrid chunk_grid(const ConvPlan& plan);
 Index chunk_count(const ConvPlan& plan);
 Chunk decode_chunk(const ConvPlan& plan, const ChunkGrid& grid, Index number);

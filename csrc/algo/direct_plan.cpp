@@ -251,21 +251,26 @@ double rows_inside(ConvProblem p) {
   return p.flops_inside() / p.flops();
 }
 
-// Whether pixels are gathered as im2col does, in the same order of the same sums: where tiles are of few
-// rows (six, AVX2), the output's rows leave much of them empty, and weights that L2 does not hold are read
-// again for each. Panels fill tiles across rows (docs/decisions/0028), but hold the zeros of rows in padding,
-// which tiles in place leave out. Channels-first windows that overlap cost more to gather (Zen 3, 3x3 stride
-// 2 256@28 2950 us, gathered 3100).
+// Whether pixels are gathered as im2col does, in the same order of the same sums: where tiles have few pixels
+// (AVX2's have six at most), the output's rows leave much of them empty, and weights that L2 does not hold
+// are read again for each. Panels fill tiles across rows (docs/decisions/0028), but hold the zeros of rows in
+// padding, which tiles in place leave out. Channels-first windows that overlap cost more to gather (Zen 3,
+// 3x3 stride 2 256@28 2950 us, gathered 3100), which pays for very few pixels (Emerald Rapids, us, from and
+// to channels-last, channels-first: 3x3 512@4, batch 8, 4054 -> 1087 and 3975 -> 2911; stride 2 512@7, batch
+// 8, to rows of four pixels, 5788 -> 4189 and 7292, 7201; of five 1.1 to 1.2 and 0.97 to 0.99).
 template <class T>
 bool gathers(const Request& r, const DenseKernels<T>& kernels, std::size_t group_weights) {
-  constexpr Index kFewRows = 6;
+  constexpr Index kFewPixels = 6, kVeryFewPixels = 3;
   const ConvProblem& p = r.problem;
   const Index rows = kernels.oc_vector.max_rows;
   const EvenSplit split(ceil_div(p.out[kW], kPixelUnit), rows / kPixelUnit);
+  const Index pixels = ceil_div(p.out[kW], split.pieces);
   const double filled = static_cast<double>(p.out[kW]) / static_cast<double>(split.pieces * rows);
   const bool overlap = p.stride[kH] < p.kernel[kH] || p.stride[kW] < p.kernel[kW];
-  return rows <= kFewRows && p.taps() > 1 && group_weights > kL2Bytes / 2 &&
-         filled <= 0.85 * rows_inside(p) && (r.in.channel == 1 || !overlap) && kIm2col.supports(p, Reason());
+  const bool has_rows = rows <= kFewPixels || p.batch * p.out[kD] * p.out[kH] > 1;
+  return pixels <= kFewPixels && has_rows && p.taps() > 1 && group_weights > kL2Bytes / 2 &&
+         filled <= 0.85 * rows_inside(p) && (r.in.channel == 1 || !overlap || pixels <= kVeryFewPixels) &&
+         kIm2col.supports(p, Reason());
 }
 
 // What a call costs besides its sums (75 cycles, Zen 3) shows where these are short, and its weights come

@@ -1,8 +1,10 @@
 // im2col, a panel at a time: the pixels of a few tiles are gathered chain by chain into [pixel][k] panels and
 // multiplied by the same packed weights with the same microkernel as direct, in the same order: same bits.
-// The matrix never exists as a whole; sums that span chains wait in tile-shaped carries.
+// The matrix never exists as a whole; sums that span chains wait in tile-shaped carries, unless a panel has
+// room for whole ones.
 #include "algo/cost_model.h"
 #include "algo/dense.h"
+#include "algo/direct_plan.h"
 #include "algo/input_rows.h"
 #include "algo/registry.h"
 #include "algo/simplify.h"
@@ -19,7 +21,11 @@ constexpr Index kTilesPerLargePanel = 33;
 constexpr std::size_t kWeightsOfLargePanels = std::size_t{6} << 20;
 
 Index chain_terms(const ConvProblem& p) { return chains_of(p).block * p.taps(); }
+Index sum_terms(const ConvProblem& p) { return p.in_ch_per_group() * p.taps(); }
 Index panel_pixels(const Blocking& b) { return b.rows * b.cols; }
+bool gathers_whole_sums(const ConvPlan& plan) {
+  return plan.blocking.pitch >= sum_terms(plan.request.problem);
+}
 
 template <class T>
 class Im2colRun {
@@ -35,31 +41,44 @@ class Im2colRun {
     parallel_for(plan_.request.threads, plan_.chunks, [this](ChunkSource& source) {
       ScratchBlock scratch(plan_.scratch_per_thread);
       T* panel = scratch.as<T>();
-      T* carries = panel + panel_pixels(plan_.blocking) * plan_.blocking.pitch;
+      T* after_panel = panel + panel_pixels(plan_.blocking) * plan_.blocking.pitch;
       TileSweep<T> sweep(plan_, operands_, kernels_);
-      for (Index number; source.next(&number);)
-        run_chunk(sweep, decode_chunk(plan_, grid_, number), panel, carries);
+      sweep.args.act_stride = plan_.blocking.pitch;
+      for (Index number; source.next(&number);) {
+        const Chunk chunk = decode_chunk(plan_, grid_, number);
+        if (gathers_whole_sums(plan_))
+          run_whole(sweep, chunk, panel, after_panel);
+        else
+          run_chains(sweep, chunk, panel, after_panel);
+      }
     });
   }
 
  private:
-  // Gathers one chain of the chunk's pixels: panel[row][pixel][k_d][k_h][k_w][channel of the chain].
-  void gather_panel(const Chunk& chunk, Index first_channel, Index channels, T* panel) const {
-    const Index rows = plan_.request.problem.out[kH];
-    for (Index r = chunk.row0; r < chunk.row0 + chunk.rows; ++r, panel += chunk.cols * plan_.blocking.pitch)
-      gather_row(chunk, chunk.image + r / rows, r % rows, first_channel, channels, panel);
+  static constexpr Index kNoOffset[] = {0};
+
+  Index channels_of(Index chain) const {
+    return chain + 1 == chains_.count ? chains_.last_block : chains_.block;
   }
 
-  void gather_row(const Chunk& chunk, Index number, Index oh, Index first_channel, Index channels,
-                  T* panel) const {
+  // Gathers one chain of the chunk's pixels: panel[row][pixel][k_d][k_h][k_w][channel of the chain].
+  void gather_panel(const Chunk& chunk, Index first_channel, Index channels, T* panel) const {
+    for (Index r = chunk.row0; r < chunk.row0 + chunk.rows; ++r, panel += chunk.cols * plan_.blocking.pitch)
+      gather_row(chunk, r, first_channel, channels, panel);
+  }
+
+  // Row `number` of the outputs, counted from the chunk's image and depth on.
+  void gather_row(const Chunk& chunk, Index number, Index first_channel, Index channels, T* panel) const {
     const ConvProblem& p = plan_.request.problem;
     const ActivationStrides& in = plan_.request.in;
-    const T* data = static_cast<const T*>(operands_.input) + number * in.batch +
+    const Index oh = number % p.out[kH], depth = chunk.od + number / p.out[kH];
+    const Index od = depth % p.out[kD], number_of_image = chunk.image + depth / p.out[kD];
+    const T* data = static_cast<const T*>(operands_.input) + number_of_image * in.batch +
                     (chunk.group * p.in_ch_per_group() + first_channel) * in.channel;
     const InputImage<T> image{data, &p, in};
     for (Index kd = 0; kd < p.kernel[kD]; ++kd)
       for (Index kh = 0; kh < p.kernel[kH]; ++kh) {
-        const T* row = image.row(chunk.od * p.stride[kD] - p.pad_begin[kD] + kd * p.dilation[kD],
+        const T* row = image.row(od * p.stride[kD] - p.pad_begin[kD] + kd * p.dilation[kD],
                                  oh * p.stride[kH] - p.pad_begin[kH] + kh * p.dilation[kH]);
         for (Index kw = 0; kw < p.kernel[kW]; ++kw) {
           read_row(image, kernels_, row, channels,
@@ -70,30 +89,48 @@ class Im2colRun {
       }
   }
 
-  void run_chunk(TileSweep<T>& sweep, const Chunk& chunk, T* panel, T* carries) const {
-    static constexpr Index kNoOffset[] = {0};
-    const ConvProblem& p = plan_.request.problem;
+  // The chunk's pixels by output channels [oc0, oc0 + oc).
+  void run_pixels(TileSweep<T>& sweep, const Chunk& chunk, const T* panel, Index oc0, Index oc) const {
     const Index pixels = chunk.rows * chunk.cols;  // one line of them (rows_follow)
-    const Index tile_rows = kernels_.tile_rows(sweep.tile_oc);
-    const EvenSplit split(ceil_div(pixels, kPixelUnit), tile_rows / kPixelUnit);
-    const Index carry_size = tile_rows * sweep.tile_oc;
+    const EvenSplit split(ceil_div(pixels, kPixelUnit), kernels_.tile_rows(sweep.tile_oc) / kPixelUnit);
+    for (Index i = 0, c = 0; i < split.pieces; c += split.size(i) * kPixelUnit, ++i)
+      sweep.run(panel + c * plan_.blocking.pitch, chunk, chunk.row0, chunk.col0 + c,
+                min_of(split.size(i) * kPixelUnit, pixels - c), oc0, oc);
+  }
+
+  void run_chains(TileSweep<T>& sweep, const Chunk& chunk, T* panel, T* carries) const {
     TileArgs<T>& args = sweep.args;
-    args.act_stride = plan_.blocking.pitch;
     args.run_offset = kNoOffset;
     args.runs = args.chains = 1;
-    sweep.carry_step = carry_size;
+    sweep.carry_step = kernels_.tile_rows(sweep.tile_oc) * sweep.tile_oc;
     sweep.k_done = 0;
     for (Index chain = 0; chain < chains_.count; ++chain) {
-      const Index channels = chain + 1 == chains_.count ? chains_.last_block : chains_.block;
-      gather_panel(chunk, chain * chains_.block, channels, panel);
-      args.run_length = args.last_run_length = channels * p.taps();
+      gather_panel(chunk, chain * chains_.block, channels_of(chain), panel);
+      args.run_length = args.last_run_length = channels_of(chain) * plan_.request.problem.taps();
       args.resume = chain > 0;
       args.finish = chain + 1 == chains_.count;
       args.carry = carries;
-      for (Index i = 0, c = 0; i < split.pieces; c += split.size(i) * kPixelUnit, ++i)
-        sweep.run(panel + c * plan_.blocking.pitch, chunk, chunk.row0, chunk.col0 + c,
-                  min_of(split.size(i) * kPixelUnit, pixels - c), chunk.oc0, chunk.oc);
+      run_pixels(sweep, chunk, panel, chunk.oc0, chunk.oc);
       sweep.k_done += args.run_length;
+    }
+  }
+
+  // tile: memory for the weights of one, where threads pack their own.
+  void run_whole(TileSweep<T>& sweep, const Chunk& chunk, T* panel, T* tile) const {
+    const Index taps = plan_.request.problem.taps();
+    TileArgs<T>& args = sweep.args;
+    args.run_offset = kNoOffset;
+    args.runs = 1;
+    args.chains = chains_.count;
+    args.chain_step = args.run_length = chains_.block * taps;
+    args.last_run_length = chains_.last_block * taps;
+    for (Index chain = 0; chain < chains_.count; ++chain)
+      gather_panel(chunk, chain * chains_.block, channels_of(chain), panel + chain * args.chain_step);
+    if (sweep.packed) return run_pixels(sweep, chunk, panel, chunk.oc0, chunk.oc);
+    for (Index oc = 0; oc < chunk.oc; oc += sweep.tile_oc) {
+      pack_tile(plan_, static_cast<const T*>(operands_.weight), chunk.group, chunk.oc0 + oc, tile);
+      sweep.packed_tile = tile;
+      run_pixels(sweep, chunk, panel, chunk.oc0 + oc, min_of(sweep.tile_oc, chunk.oc - oc));
     }
   }
 
@@ -106,22 +143,26 @@ class Im2colRun {
 
 // Whether the rows of the output, and of a residual beside it, are one line of pixels.
 bool rows_follow(const Request& r) { return r.out.spatial[kH] == r.out.spatial[kW] * r.problem.out[kW]; }
-// Whether there are more images, whose rows go on.
+// Whether they go on in the next depth, and in the next image.
+bool depths_follow(const Request& r) {
+  const ConvProblem& p = r.problem;
+  return p.groups == 1 && rows_follow(r) &&
+         (p.out[kD] == 1 || r.out.spatial[kD] == r.out.spatial[kH] * p.out[kH]);
+}
 bool images_follow(const Request& r) {
-  return r.problem.batch > 1 && r.problem.groups == 1 && r.problem.out[kD] == 1 && rows_follow(r) &&
-         r.out.batch == r.out.spatial[kH] * r.problem.out[kH];
+  const ConvProblem& p = r.problem;
+  return p.batch > 1 && depths_follow(r) && r.out.batch == r.out.spatial[kH] * p.out[kH] * p.out[kD];
 }
 
 // Fewer than direct's, because what is cut by channels gathers its panel again (two threads of Zen 3, nine
 // layers: 1.04 by 2 instead of 4).
 constexpr Index kChunksPerThread = 2;
 
-// Rows of a panel, of which `most` fill it: those of several images are shared out before.
+// Rows of a panel, of which `most` fill it: those of several depths or images are shared out before.
 Index panel_rows(const ConvPlan& plan, Index most) {
-  const ConvProblem& p = plan.request.problem;
   if (!rows_follow(plan.request)) return 1;
-  if (!plan.blocking.across_images) return EvenSplit(p.out[kH], most).size(0);
-  const Index rows = p.batch * p.out[kH], threads = plan.request.threads;
+  const Index rows = rows_of(plan), threads = plan.request.threads;
+  if (rows == plan.request.problem.out[kH]) return EvenSplit(rows, most).size(0);
   return EvenSplit(rows, threads == 1 ? most : min_of(most, ceil_div(rows, kChunksPerThread * threads)))
       .size(0);
 }
@@ -137,6 +178,13 @@ void cut_panels_for_threads(ConvPlan* plan, Index tile_oc, Index tile_rows) {
     cut_for_threads(plan, tile_oc, tile_rows);
 }
 
+// Elements between a panel's pixels of so many terms: apart from cache sets that all would share.
+template <class T>
+Index panel_pitch(Index terms) {
+  constexpr Index kElement = static_cast<Index>(sizeof(T));
+  return terms * kElement % 1024 == 0 ? terms + 64 / kElement : terms;
+}
+
 template <class T>
 ConvPlan plan_im2col(const Request& request) {
   ConvPlan plan(kIm2col, read_elements_only(request));
@@ -144,8 +192,7 @@ ConvPlan plan_im2col(const Request& request) {
   const DenseKernels<T>& kernels = dense_kernels<T>(*request.table);
   Blocking& b = plan.blocking;
   b.kind = TileKind::kOcVector;
-  b.pitch = chain_terms(p);
-  if (b.pitch * static_cast<Index>(sizeof(T)) % 1024 == 0) b.pitch += 64 / static_cast<Index>(sizeof(T));
+  b.pitch = panel_pitch<T>(chain_terms(p));
   const Index tile_oc = packed_tile_width(p, *request.table, b.kind);
   const Index tile_rows = kernels.tile_rows(tile_oc);
   plan.packed_bytes = packed_weight_bytes(p, *request.table, b.kind);
@@ -155,17 +202,25 @@ ConvPlan plan_im2col(const Request& request) {
   const Index most = tile_rows * max_of(1, min_of(most_tiles, panel_budget / (tile_rows * b.pitch)));
   b.cols = min_of(p.out[kW], most);
   // Two threads of Zen 3 sweep smaller weights faster image by image: 0.98 (five layers; one thread 1.035).
-  b.across_images = images_follow(plan.request) && (large || request.threads == 1);
+  const bool goes_on = large || request.threads == 1;
+  b.across_depths = goes_on && depths_follow(plan.request);
+  b.across_images = goes_on && images_follow(plan.request);
   b.rows = panel_rows(plan, most / b.cols);
   // All output channels share a gathered panel, as far as their carries stay in L2.
+  const Index whole_pitch = panel_pitch<T>(sum_terms(p));
+  const bool whole = panel_pixels(b) * whole_pitch <= static_cast<Index>(kL2Bytes / 2 / sizeof(T));
+  if (whole) b.pitch = whole_pitch;
   const Index carry_oc = panel_budget / (tile_rows * ceil_div(panel_pixels(b), tile_rows));
-  b.oc_per_chunk = min_of(p.out_ch_per_group(), max_of(1, carry_oc / tile_oc) * tile_oc);
+  const Index most_oc = whole ? p.out_ch_per_group() : max_of(1, carry_oc / tile_oc) * tile_oc;
+  b.oc_per_chunk = min_of(p.out_ch_per_group(), most_oc);
   plan.form = PackedForm::kOcVector;
   cut_panels_for_threads(&plan, tile_oc, tile_rows);
   const Index tiles = ceil_div(panel_pixels(b), tile_rows) * ceil_div(b.oc_per_chunk, tile_oc);
-  const Index carries = chains_of(p).count > 1 ? tiles * tile_rows * tile_oc : 0;
-  plan.scratch_per_thread = static_cast<std::size_t>(panel_pixels(b) * b.pitch + carries) * sizeof(T);
+  const Index carries = whole ? 0 : tiles * tile_rows * tile_oc;
   plan.chunks = chunk_count(plan);
+  b.packs_tiles = whole && plan.chunks == p.groups * chunk_grid(plan).oc_chunks;
+  plan.scratch_per_thread =
+      static_cast<std::size_t>(panel_pixels(b) * b.pitch + carries + tile_elements(plan)) * sizeof(T);
   return plan;
 }
 

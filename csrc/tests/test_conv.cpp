@@ -288,14 +288,17 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const char* text, Layout layout
 
 }  // namespace
 
-TEST_CASE("direct gathers where tiles of few rows stay empty and weights do not fit L2") {
+TEST_CASE("direct gathers where tiles of few pixels stay empty and weights do not fit L2") {
   const auto gathers = [](const char* text, Layout layout, const KernelTable& table) {
     return plan_of(kDirect, text, layout, table).executor == &kIm2col;
   };
   for (const KernelTable* table : runnable_tables()) {
     const bool few_rows = table->dense_f32.oc_vector.max_rows <= 6;
-    CHECK(gathers("n1c72h5w9_k250r3s3u2_f32", Layout::kChannelsLast, *table) == few_rows);
-    CHECK(!gathers("n1c72h5w9_k250r3s3u2_f32", Layout::kChannelsFirst, *table));  // windows overlap
+    CHECK(gathers("n1c72h5w9_k250r3s3u2_f32", Layout::kChannelsLast, *table));               // rows of 4
+    CHECK(gathers("n1c72h5w17_k250r3s3u2_f32", Layout::kChannelsLast, *table) == few_rows);  // of 8
+    CHECK(!gathers("n1c72h5w9_k250r3s3u2_f32", Layout::kChannelsFirst, *table));   // windows overlap
+    CHECK(gathers("n1c72h7w5_k250r3s3_f32", Layout::kChannelsFirst, *table));      // but few pixels do
+    CHECK(gathers("n2c72d5h3w3_k250t3r3s3_f32", Layout::kChannelsFirst, *table));  // of several depths
     CHECK(gathers("n1c40h16w36_k262r4s4u4_f32", Layout::kChannelsFirst, *table) == few_rows);
     CHECK(!gathers("n1c72h5w9_k150r3s3u2_f32", Layout::kChannelsLast, *table));   // weights fit
     CHECK(!gathers("n1c72h5w25_k250r3s3u2_f32", Layout::kChannelsLast, *table));  // rows of 12 fill tiles
