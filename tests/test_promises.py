@@ -90,6 +90,9 @@ def test_resident_memory_is_flat_over_10000_shapes():
         "n1c30000h1w300_k2r1s1p0x1",
         "n1c4096h60w60_k1r3s3p1_f64",
         "n1c16000h3w900_k1r3s3p1",
+        "n2c2000h8w8_k512r8s8",
+        "n8c384d8h4w4_k100t3r3s3u2",
+        "n1c9000h9w9_k700r3s3u2l2",
     ],
 )
 def test_scratch_of_a_thread_is_bounded_whatever_the_image(text):

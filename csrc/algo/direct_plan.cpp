@@ -261,6 +261,9 @@ double rows_inside(ConvProblem p) {
 template <class T>
 bool gathers(const Request& r, const DenseKernels<T>& kernels, std::size_t group_weights) {
   constexpr Index kFewPixels = 6, kVeryFewPixels = 3;
+  // Channels of a chain, which are gathered together for each tap (7x7 128 > 1024@7, batch 8, eleven: 7480 ->
+  // 1150; 7x7x7 32 > 12@16x14x14, one: 350 and 3800).
+  constexpr Index kLeastChannels = 8;
   const ConvProblem& p = r.problem;
   const Index rows = kernels.oc_vector.max_rows;
   const EvenSplit split(ceil_div(p.out[kW], kPixelUnit), rows / kPixelUnit);
@@ -268,9 +271,9 @@ bool gathers(const Request& r, const DenseKernels<T>& kernels, std::size_t group
   const double filled = static_cast<double>(p.out[kW]) / static_cast<double>(split.pieces * rows);
   const bool overlap = p.stride[kH] < p.kernel[kH] || p.stride[kW] < p.kernel[kW];
   const bool has_rows = rows <= kFewPixels || p.batch * p.out[kD] * p.out[kH] > 1;
-  return pixels <= kFewPixels && has_rows && p.taps() > 1 && group_weights > kL2Bytes / 2 &&
-         filled <= 0.85 * rows_inside(p) && (r.in.channel == 1 || !overlap || pixels <= kVeryFewPixels) &&
-         kIm2col.supports(p, Reason());
+  return pixels <= kFewPixels && has_rows && p.taps() > 1 && chains_of(p).block >= kLeastChannels &&
+         group_weights > kL2Bytes / 2 && filled <= 0.85 * rows_inside(p) &&
+         (r.in.channel == 1 || !overlap || pixels <= kVeryFewPixels) && kIm2col.supports(p, Reason());
 }
 
 // What a call costs besides its sums (75 cycles, Zen 3) shows where these are short, and its weights come

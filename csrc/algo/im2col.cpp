@@ -219,6 +219,9 @@ ConvPlan plan_im2col(const Request& request) {
   const Index carries = whole ? 0 : tiles * tile_rows * tile_oc;
   plan.chunks = chunk_count(plan);
   b.packs_tiles = whole && plan.chunks == p.groups * chunk_grid(plan).oc_chunks;
+  const Index most_elements =
+      static_cast<Index>(2 * kL2Bytes / sizeof(T));  // of a tile of weights, as direct's
+  b.packs_tiles = b.packs_tiles && tile_elements(plan) <= most_elements;
   plan.scratch_per_thread =
       static_cast<std::size_t>(panel_pixels(b) * b.pitch + carries + tile_elements(plan)) * sizeof(T);
   return plan;

@@ -49,13 +49,11 @@ __attribute__((noinline)) void SpreadLines(const ChannelVectorArgs<T>& args, con
   const TapGrid grid = args;
   TileOutput<T> line_output = args;
   const T* line_input = args.input;
-  const bool asks = args.ahead_output.rows > 0;
   for (Index line = 0; line < args.lines; ++line, line_input += args.line_step) {
     TileOutput<T> block_output = line_output;
     const T* input = line_input;
     for (Index block = 0; block < args.blocks; ++block, input += kPixels * grid.pixel_step) {
       EachVector<T>(range, [&](Index channel) {
-        if (asks) Ask<T, true>(args.ahead_output, line, block, channel);
         const Index first = args.channel0 + channel, from = first / args.multiplier;
         const SpreadPixel<T> spread(first - from * args.multiplier, args.multiplier);
         V<T> acc[kPixels][1];
