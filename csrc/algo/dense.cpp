@@ -16,7 +16,8 @@ Index depths_of(const ConvPlan& plan) {
 
 Index rows_of(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
-  return p.batch / images_of(plan) * (p.out[kD] / depths_of(plan)) * p.out[kH];
+  const Blocking& b = plan.blocking;
+  return (b.across_images ? p.batch : 1) * (b.across_depths ? p.out[kD] : 1) * p.out[kH];
 }
 
 ChunkGrid chunk_grid(const ConvPlan& plan) {
