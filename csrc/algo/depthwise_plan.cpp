@@ -282,8 +282,7 @@ bool taps_are_contiguous(const WeightStrides& w, const ConvProblem& p) {
 bool reads_in_place(const Request& r, Index lanes) {
   const ConvProblem& p = r.problem;
   const bool found_again = p.kernel[kW] <= kLongKernel || (has_large_l1() && p.kernel[kD] * p.kernel[kH] > 1);
-  const bool channels = p.out_ch == p.in_ch || spreads(p);
-  return found_again && r.in.channel == 1 && r.in.spatial[kW] != 0 && channels && p.out_ch >= lanes &&
+  return found_again && r.in.channel == 1 && r.in.spatial[kW] != 0 && p.out_ch >= lanes &&
          (p.pads_zeros() || !p.is_padded());
 }
 

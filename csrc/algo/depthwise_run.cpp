@@ -22,7 +22,7 @@ class DepthwiseRun {
         grid_(depthwise_grid(plan)),
         tiles_(depthwise_tile_count(plan, grid_)),
         asks_(asks_for_memory(p_, found_in_l3()) && outgrows_l2(p_)),
-        multiplier_(p_.out_ch / p_.in_ch),
+        multiplier_(channel_multiplier(p_)),
         window_(depthwise_window(plan)),
         input_(static_cast<const T*>(operands.input)),
         weights_(static_cast<const T*>(plan.packed_bytes > 0 ? operands.packed : operands.weight)),

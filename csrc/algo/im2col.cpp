@@ -206,17 +206,17 @@ ConvPlan plan_im2col(const Request& request) {
   b.across_depths = goes_on && depths_follow(plan.request);
   b.across_images = goes_on && images_follow(plan.request);
   b.rows = panel_rows(plan, most / b.cols);
-  // All output channels share a gathered panel, as far as their carries stay in L2.
   const Index whole_pitch = panel_pitch<T>(sum_terms(p));
   const bool whole = panel_pixels(b) * whole_pitch <= static_cast<Index>(kL2Bytes / 2 / sizeof(T));
   if (whole) b.pitch = whole_pitch;
+  // All output channels share a gathered panel, as far as their carries stay in L2.
   const Index carry_oc = panel_budget / (tile_rows * ceil_div(panel_pixels(b), tile_rows));
   const Index most_oc = whole ? p.out_ch_per_group() : max_of(1, carry_oc / tile_oc) * tile_oc;
   b.oc_per_chunk = min_of(p.out_ch_per_group(), most_oc);
   plan.form = PackedForm::kOcVector;
   cut_panels_for_threads(&plan, tile_oc, tile_rows);
   const Index tiles = ceil_div(panel_pixels(b), tile_rows) * ceil_div(b.oc_per_chunk, tile_oc);
-  const Index carries = whole ? 0 : tiles * tile_rows * tile_oc;
+  const Index carries = gathers_whole_sums(plan) ? 0 : tiles * tile_rows * tile_oc;
   plan.chunks = chunk_count(plan);
   b.packs_tiles = whole && plan.chunks == p.groups * chunk_grid(plan).oc_chunks;
   const Index most_elements =
