@@ -112,6 +112,8 @@ BIG_CASES = [
     ConvCase(
         batch=9, in_ch=40, out_ch=90, size=(5, 6, 4), kernel=(3, 4, 4), padding=(1, 0, 0), activation="relu"
     ),
+    # One pixel of each image: they follow each other as pixels do, channels-first, too.
+    ConvCase(batch=9, in_ch=120, out_ch=130, size=(3, 4), kernel=(3, 4), bias=True, residual=True),
     # Channels-last output of more than 8 MB is streamed; the pixels of one tile end inside cache lines.
     ConvCase(in_ch=5, out_ch=131, size=(127, 133), kernel=(1, 1), bias=True, residual=True),
     ConvCase(in_ch=9, out_ch=111, size=(137, 141), kernel=(1, 1), groups=3, activation="relu"),

@@ -17,6 +17,12 @@ void settle_format(Request* r) {
   if (r->problem.in_ch == 1) r->in.channel = r->out.channel == 1 ? 1 : r->problem.in.product();
 }
 
+// One pixel of all channels is both, too: images of it follow each other as pixels do.
+void settle_one_pixel(Request* r) {
+  if (r->problem.out.product() != 1 || r->out.channel != 1) return;
+  for (int dim = 0; dim < kMaxSpatial; ++dim) r->out.spatial[dim] = r->out.batch;
+}
+
 void subsample(Request* r) {
   ConvProblem& p = r->problem;
   for (int dim = 0; dim < kMaxSpatial; ++dim) {
@@ -95,6 +101,7 @@ Request read_elements_only(const Request& request, bool whole_rows) {
 Request simplified(const Request& request) {
   Request r = request;
   settle_format(&r);
+  settle_one_pixel(&r);
   subsample(&r);
   move_units_outwards(&r);
   merge(&r, kH, kW);
