@@ -6,8 +6,10 @@ import copy
 import pickle
 
 import numpy as np
+import oracle
 import pytest
 import torch
+from cases import DTYPES, ISAS, LAYOUTS, THREADS, ConvCase, check, in_layout
 
 import pyconv
 from pyconv import _core
@@ -70,6 +72,33 @@ def test_layer_equals_function_bit_for_bit_on_every_layout():
     for _ in range(2):  # packing, then packed
         assert np.array_equal(layer(x), expected)
         assert np.array_equal(layer(last), expected)
+
+
+# In this order: Winograd's products, gathered pixels chain by chain, rows of a band, one band of pixels.
+LARGE_WEIGHTS = [
+    ConvCase(in_ch=420, out_ch=410, size=(9, 5), kernel=(3, 3), padding=1, bias=True),
+    ConvCase(in_ch=420, out_ch=410, size=(9, 9), kernel=(3, 3), stride=2, padding=1, bias=True),
+    ConvCase(in_ch=300, out_ch=410, size=(14, 21), kernel=(3, 3), stride=2, padding=1, bias=True),
+    ConvCase(in_ch=1600, out_ch=1700, size=(5, 4), kernel=(1, 1), bias=True),
+]
+
+
+@pytest.mark.parametrize("case", LARGE_WEIGHTS, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_weights_that_come_from_memory(case, dtype):
+    """Tiles ask for the weights of the next one, which decides nothing but time."""
+    arguments = case.arguments("exact", dtype)
+    layer = pyconv.nn.Conv2d(
+        case.in_ch, case.out_ch, case.kernel, case.stride, case.padding, dtype=arguments["weight"].dtype
+    )
+    layer.weight, layer.bias = arguments["weight"], arguments["bias"]
+    expected = oracle.conv(**arguments)
+    for isa in ISAS:
+        for threads in THREADS:
+            with pyconv.options(isa=isa, num_threads=threads):
+                for layout in LAYOUTS:
+                    result = layer(in_layout(arguments["input"], layout, True))
+                    check(result, expected, arguments, "auto")
 
 
 def test_initial_values_are_uniform_in_the_inverse_root_of_fan_in():

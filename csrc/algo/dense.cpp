@@ -109,6 +109,15 @@ bool asks_between_terms(const ConvProblem& p) {
   return l2 > kL2Bytes && asks_for_memory(p, l2 / 2);
 }
 
+bool asks_for_weights(std::size_t group_bytes) {
+  const std::size_t l2 = cache_sizes().l2;
+  return l2 > kL2Bytes && group_bytes > 2 * l2;
+}
+
+bool asks_memory_for_weights(std::size_t group_bytes) {
+  return asks_for_weights(group_bytes) && group_bytes >= kWeightsReadOnce;
+}
+
 bool streams_output(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const ActivationStrides& out = plan.request.out;
@@ -157,6 +166,8 @@ TileSweep<T>::TileSweep(const ConvPlan& conv_plan, const ConvOperands& operands,
   // Behind long sums the output's way is hidden.
   const bool short_sums = request.problem.in_ch_per_group() * request.problem.taps() < kTermsHidingStreams;
   asks_for_output = oc_vector && !stream && short_sums && asks_between_terms(request.problem);
+  const auto groups = static_cast<std::size_t>(request.problem.groups);
+  asks_for_weights = oc_vector && packed && pyconv::asks_for_weights(conv_plan.packed_bytes / groups);
 }
 
 template <class T>
@@ -204,6 +215,14 @@ void TileSweep<T>::ask_between_terms(Index tiles, const T* right) {
 }
 
 template <class T>
+void TileSweep<T>::ask_for_weights() {
+  const AheadWeights& next = ahead_weights;
+  args.ahead.weights = next.distance == 0 ? nullptr : args.weights + next.distance + next.asked;
+  args.ahead.weight_rows = next.rows;
+  ahead_weights.asked += args.tiles * next.rows * tile_oc;
+}
+
+template <class T>
 void TileSweep<T>::run_oc_vectors(Index pixels, Index oc, Index groups_left) {
   const TileFn<T>* tile = kernels->oc_vector.tile[pixels];
   const T* const right = args.out + args.tiles * pixels * args.out_m_stride;
@@ -214,6 +233,7 @@ void TileSweep<T>::run_oc_vectors(Index pixels, Index oc, Index groups_left) {
     const Index vectors = ceil_div(args.n_valid, kernels->lanes);
     const T* const weights = args.weights;
     args.weights += k_done * vectors * kernels->lanes;
+    ask_for_weights();
     tile[vectors](args);
     args.weights = weights;
   }

@@ -49,6 +49,12 @@ std::size_t found_in_l3();
 // MB (nothing else was measured) and half of it does not hold input and output
 // (docs/decisions/0040-between-the-terms.md).
 bool asks_between_terms(const ConvProblem& p);
+// Whether tiles ask for the weights of the next one, those of a group having so many bytes: more than twice
+// an L2 of more than 1 MB (nothing else was measured). Not one tile of pixels alone, whose weights are a
+// stream that prefetchers bring faster (docs/decisions/0049-weights-ahead.md).
+bool asks_for_weights(std::size_t group_bytes);
+// Whether they come from memory besides, so that what asks for them is worth a detour.
+bool asks_memory_for_weights(std::size_t group_bytes);
 // Whether the output leaves L3 to others, and, in the order in which a sweep with oc_inner makes it, is one
 // stream: pixels without gaps.
 bool streams_output(const ConvPlan& plan);
@@ -79,6 +85,12 @@ struct TileSweep {
     Index pixels = 0, pixel_step = 0, channels = 0, channel_step = 0;
   } ahead;
   bool asks_for_output;  // of vectors of channels, between terms
+  bool asks_for_weights;
+  // The next tile's, whose pixels are to have all of this one's weights first: elements between the two, 0
+  // for nothing to ask for; rows that each tile of pixels asks for; elements asked for so far.
+  struct AheadWeights {
+    Index distance = 0, rows = 0, asked = 0;
+  } ahead_weights;
   Index group_step = 0;  // elements between the activations of neighbouring groups of a chunk
 
   // stream_buffer: stream_elements(plan), or null where nothing is streamed.
@@ -94,6 +106,7 @@ struct TileSweep {
   void place(const Chunk& chunk, Index group, Index oh, Index ow, Index oc0);
   void ask_ahead(Index tiles);
   void ask_between_terms(Index tiles, const T* right);
+  void ask_for_weights();
   void run_oc_vectors(Index pixels, Index oc, Index groups_left);
   void run_pixel_vectors(Index pixels, Index oc);
   void next_tile();

@@ -249,8 +249,18 @@ class DirectRun {
         pack_tile(plan_, static_cast<const T*>(operands_.weight), chunk.group, chunk.oc0 + oc, tile);
         sweep.packed_tile = tile;
       }
+      if (sweep.asks_for_weights) expect_weights(sweep, chunk, chunk.oc0 + oc);
       run_pixels(sweep, runs, chunk, act, chunk.oc0 + oc, min_of(sweep.tile_oc, chunk.oc - oc));
     }
+  }
+
+  // After the last tile of channels the first one again, for the next band.
+  void expect_weights(TileSweep<T>& sweep, const Chunk& chunk, Index oc0) const {
+    const ConvProblem& p = plan_.request.problem;
+    const Index terms = p.in_ch_per_group() * p.taps();
+    const Index tiles = chunk.rows * ceil_div(chunk.cols, kernels_.tile_rows(sweep.tile_oc));
+    const Index next = oc0 + sweep.tile_oc < p.out_ch_per_group() ? sweep.tile_oc : -oc0;
+    sweep.ahead_weights = {tiles > 1 ? next * terms : 0, ceil_div(terms, tiles), 0};
   }
 
   void run_pixels(TileSweep<T>& sweep, TileRuns& runs, const Chunk& chunk, const T* act, Index oc0,

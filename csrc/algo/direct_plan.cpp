@@ -94,7 +94,7 @@ bool broadcasts_few_channels(const Request& r, const DenseKernels<T>& kernels) {
 // transposed. Vectors of output channels elsewhere, where there are channels enough. Measured on Zen 4 (3x3
 // 64@56 NCHW, GFLOP/s of 116): 14-lane tail (AVX-512) 97 against 101-107; no tail (AVX2) 96 against 86.
 template <class T>
-TileKind choose_kind(const Request& r, const DenseKernels<T>& kernels) {
+TileKind choose_kind(const Request& r, const DenseKernels<T>& kernels, std::size_t group_weights) {
   const ConvProblem& p = r.problem;
   const Index lanes = kernels.lanes;
   // Few output channels: vectors of them would be nearly empty. Read once, pixels are transposed on the way.
@@ -102,6 +102,12 @@ TileKind choose_kind(const Request& r, const DenseKernels<T>& kernels) {
       p.out_ch_per_group() <= kernels.transposed.max_rows && p.out[kW] >= lanes)
     return TileKind::kTransposed;
   const Index vectors = round_up(p.out[kW], lanes);
+  // Weights from memory are asked for by tiles of channels only, for which few pixels are transposed soon
+  // (docs/decisions/0049-weights-ahead.md).
+  constexpr Index kFewPixels = 64;
+  if (p.out.product() > kernels.oc_vector.max_rows && p.out.product() <= kFewPixels &&
+      asks_memory_for_weights(group_weights) && p.out_ch_per_group() >= lanes)
+    return TileKind::kOcVector;
   // One vector of channels shares no broadcast, so emptier rows do as well (Zen 3, AVX2, rows of 14, 28 and
   // 30 pixels, channels-first, twelve layers: 1.14, worst 0.93). Transposing the sums costs as much as their
   // first six terms (Emerald Rapids, 3x3 1 > 64@56 128 -> 60 us, 3 > 64@56 160 -> 110, 1 > 64@32x100 151 ->
@@ -273,7 +279,9 @@ bool gathers(const Request& r, const DenseKernels<T>& kernels, std::size_t group
   const bool has_rows = rows <= kFewPixels || p.batch * p.out[kD] * p.out[kH] > 1;
   return pixels <= kFewPixels && has_rows && p.taps() > 1 && chains_of(p).block >= kLeastChannels &&
          group_weights > kL2Bytes / 2 && filled <= 0.85 * rows_inside(p) &&
-         (r.in.channel == 1 || !overlap || pixels <= kVeryFewPixels) && kIm2col.supports(p, Reason());
+         (r.in.channel == 1 || !overlap || pixels <= kVeryFewPixels ||
+          asks_memory_for_weights(group_weights)) &&
+         kIm2col.supports(p, Reason());
 }
 
 // What a call costs besides its sums (75 cycles, Zen 3) shows where these are short, and its weights come
@@ -314,10 +322,11 @@ ConvPlan plan_for(const Request& request) {
   ConvPlan plan(kDirect, read_elements_only(request));
   const ConvProblem& p = plan.request.problem;
   const DenseKernels<T>& kernels = dense_kernels<T>(*request.table);
-  const auto group_weights = static_cast<std::size_t>(p.in_ch_per_group() * p.taps() * p.out_ch_per_group());
-  if (gathers(plan.request, kernels, group_weights * sizeof(T))) return plan_by(kIm2col, kDirect, request);
+  const std::size_t group_weights =
+      static_cast<std::size_t>(p.in_ch_per_group() * p.taps() * p.out_ch_per_group()) * sizeof(T);
+  if (gathers(plan.request, kernels, group_weights)) return plan_by(kIm2col, kDirect, request);
   Blocking& b = plan.blocking;
-  b.kind = choose_kind(plan.request, kernels);
+  b.kind = choose_kind(plan.request, kernels, group_weights);
   const bool oc_vector = b.kind == TileKind::kOcVector;
   const Index tile_oc = packed_tile_width(p, *request.table, b.kind);
   const Index tile_rows = oc_vector ? kernels.tile_rows(tile_oc) : 0;
@@ -329,7 +338,7 @@ ConvPlan plan_for(const Request& request) {
   plan.form = oc_vector ? PackedForm::kOcVector : PackedForm::kPixelVector;
   plan.packed_bytes = packed_weight_bytes(p, *request.table, b.kind);
   if (takes_all_groups(plan, tile_cols)) b.groups_per_chunk = p.groups;
-  choose_band(p, tile_cols, group_weights * sizeof(T), &b);
+  choose_band(p, tile_cols, group_weights, &b);
   b.oc_per_chunk = p.out_ch_per_group();
   cut_for_threads(&plan, tile_oc, tile_cols);
   b.pitch = packed_pitch(p, b.kind, b.cols);

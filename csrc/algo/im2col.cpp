@@ -89,13 +89,30 @@ class Im2colRun {
       }
   }
 
+  // After the last tile of channels of a chain the next chain's first, in the end the next panel's.
+  void expect_weights(TileSweep<T>& sweep, const Chunk& chunk, Index at, Index tiles) const {
+    const TileArgs<T>& args = sweep.args;
+    const Index terms = (args.chains - 1) * args.run_length + args.last_run_length;
+    const Index sum = sum_terms(plan_.request.problem), next_oc = at + sweep.tile_oc;
+    const Index next_k = sweep.k_done + terms < sum ? terms : -sweep.k_done;
+    sweep.ahead_weights = {next_oc < chunk.oc ? sweep.tile_oc * sum : next_k * sweep.tile_oc - at * sum,
+                           ceil_div(terms, tiles), 0};
+  }
+
   // The chunk's pixels by output channels [oc0, oc0 + oc).
   void run_pixels(TileSweep<T>& sweep, const Chunk& chunk, const T* panel, Index oc0, Index oc) const {
     const Index pixels = chunk.rows * chunk.cols;  // one line of them (rows_follow)
     const EvenSplit split(ceil_div(pixels, kPixelUnit), kernels_.tile_rows(sweep.tile_oc) / kPixelUnit);
-    for (Index i = 0, c = 0; i < split.pieces; c += split.size(i) * kPixelUnit, ++i)
-      sweep.run(panel + c * plan_.blocking.pitch, chunk, chunk.row0, chunk.col0 + c,
-                min_of(split.size(i) * kPixelUnit, pixels - c), oc0, oc);
+    // Weights that are asked for serve all pixels before the next ones.
+    const bool asks = sweep.asks_for_weights && split.pieces > 1;
+    const Index step = asks ? sweep.tile_oc : oc;
+    sweep.ahead_weights.distance = 0;
+    for (Index at = 0; at < oc; at += step) {
+      if (asks) expect_weights(sweep, chunk, at, split.pieces);
+      for (Index i = 0, c = 0; i < split.pieces; c += split.size(i) * kPixelUnit, ++i)
+        sweep.run(panel + c * plan_.blocking.pitch, chunk, chunk.row0, chunk.col0 + c,
+                  min_of(split.size(i) * kPixelUnit, pixels - c), oc0 + at, min_of(step, oc - at));
+    }
   }
 
   void run_chains(TileSweep<T>& sweep, const Chunk& chunk, T* panel, T* carries) const {

@@ -208,6 +208,13 @@ class WinogradRun {
       for (Index row = 0; row < rows; ++row) add(first + row * w.parts, kd);
   }
 
+  // Terms of a sum, and the weights of channels from block.oc0 + oc on.
+  Index terms_at(Index panel) const { return p_.in_ch_per_group() * grid_.parts_at(panel) * p_.kernel[kD]; }
+  const T* weights_at(const WinogradBlock& block, Index panel, Index oc) const {
+    return static_cast<const T*>(operands_.packed) + block.group * weights_.group +
+           weights_.panels.at[panel] + (block.oc0 + oc) * terms_at(panel);
+  }
+
   void multiply(const WinogradBlock& block, const Scratch& scratch) const {
     const Index tile_oc = kernels_.lanes * kernels_.oc_vector.max_vectors, cols = plan_.blocking.cols;
     const Chains chains = winograd_chains(p_, grid_);
@@ -224,18 +231,23 @@ class WinogradRun {
     const bool even = p_.stride[kD] == 1 && block.tiles == cols;
     const Index lines = even ? 1 : block.depths, line_tiles = even ? block.depths * cols : block.tiles;
     const EvenSplit split(line_tiles, kernels_.oc_vector.max_rows);
-    const T* weights = static_cast<const T*>(operands_.packed) + block.group * weights_.group;
+    const bool asks = lines * split.pieces > 1 &&
+                      asks_memory_for_weights(static_cast<std::size_t>(weights_.group) * sizeof(T));
     for (Index panel = 0; panel < grid_.panels(); ++panel) {
       const Runs& runs = runs_[runs_index(grid_.infinite_h(panel), grid_.infinite_w(panel))];
       args.run_offset = runs.offsets.data();
       args.runs = static_cast<Index>(runs.offsets.size());
       args.run_length = runs.parts * chains.block;
       args.last_run_length = runs.parts * chains.last_block;
-      const Index per_oc = p_.in_ch_per_group() * grid_.parts_at(panel) * p_.kernel[kD];
       for (Index oc = 0; oc < block.oc; oc += tile_oc) {
         const Index vectors = ceil_div(min_of(tile_oc, block.oc - oc), kernels_.lanes);
         args.n_valid = vectors * kernels_.lanes;
-        args.weights = weights + weights_.panels.at[panel] + (block.oc0 + oc) * per_oc;
+        args.weights = weights_at(block, panel, oc);
+        if (asks) {  // for the next tile's, each tile of rows for its share
+          args.ahead.weights = oc + tile_oc < block.oc ? weights_at(block, panel, oc + tile_oc)
+                                                       : weights_at(block, (panel + 1) % grid_.panels(), 0);
+          args.ahead.weight_rows = ceil_div(terms_at(panel), lines * split.pieces);
+        }
         for (Index line = 0; line < lines; ++line) {
           const T* in = scratch.inputs + input_panels_.at[panel] + line * p_.stride[kD] * sizes_.plane;
           T* out = scratch.products + panel * sizes_.out_panel + line * cols * sizes_.out_pitch + oc;
@@ -244,6 +256,7 @@ class WinogradRun {
             args.out = out + t * sizes_.out_pitch;
             args.tiles = split.alike(i);
             kernels_.oc_vector.tile[split.size(i)][vectors](args);
+            if (asks) args.ahead.weights += args.tiles * args.ahead.weight_rows * tile_oc;
           }
         }
       }

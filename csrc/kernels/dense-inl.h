@@ -34,23 +34,34 @@ PYCONV_INLINE void AccumulateStep(const char* const (&base)[(kM + kRowsPerBase -
 // cost as much between two runs as two terms (docs/decisions/0033-instructions-around-sums.md).
 constexpr int kTermsAtOnce = 4;
 
-// Output lines that are asked for between the terms of a sum: `left` rows of kN vectors, `step` apart.
+template <class T, int kN, int kWrite, int kLevel>
+PYCONV_INLINE void AskForVectors(const T* first) {
+#pragma GCC unroll 4
+  for (int n = 0; n < kN; ++n) __builtin_prefetch(first + n * kLanes<T>, kWrite, kLevel);
+}
+
+// What is asked for between the terms of a sum: nothing, output to write, or weights of a later tile, which
+// go to L2.
+enum class Ask : unsigned char { kNothing, kOutput, kWeights };
+
+// `left` rows of kN vectors, `step` apart.
 template <class T>
 struct AskRows {
   const T* next;
   Index step, left, at_once;
 
-  AskRows(const T* first, Index row_step, Index rows, Index terms)
+  constexpr AskRows(const T* first, Index row_step, Index rows, Index terms)
       : next(first), step(row_step), left(rows), at_once(kTermsAtOnce * rows / (terms > 0 ? terms : 1) + 1) {}
 };
-template <class T, int kN>
+template <class T>
+constexpr AskRows<T> kNoRows{nullptr, 0, 0, 0};
+template <class T, int kN, Ask kAsk>
 PYCONV_INLINE void AskForSome(AskRows<T>* rows) {
   for (Index i = rows->at_once; i > 0 && rows->left > 0; --i, --rows->left, rows->next += rows->step)
-#pragma GCC unroll 4
-    for (int n = 0; n < kN; ++n) __builtin_prefetch(rows->next + n * kLanes<T>, 1);
+    AskForVectors<T, kN, kAsk == Ask::kOutput, kAsk == Ask::kOutput ? 3 : 2>(rows->next);
 }
 
-template <class T, int kM, int kN, bool kAsks>
+template <class T, int kM, int kN, Ask kAsk>
 PYCONV_INLINE const T* OcVectorRun(const T* act, Index row_bytes, Index length, const T* weights,
                                    V<T> (&acc)[kM][kN], AskRows<T>* ask) {
   constexpr int kBases = (kM + kRowsPerBase - 1) / kRowsPerBase;
@@ -65,7 +76,7 @@ PYCONV_INLINE const T* OcVectorRun(const T* act, Index row_bytes, Index length, 
   };
   const char* const whole = base[0] + (length & -kUnroll) * sizeof(T);
   while (base[0] != whole) {
-    if constexpr (kAsks) AskForSome<T, kN>(ask);
+    if constexpr (kAsk != Ask::kNothing) AskForSome<T, kN, kAsk>(ask);
 #pragma GCC unroll 4
     for (int u = 0; u < kUnroll; ++u)
       AccumulateStep<T, kM, kN>(base, row_bytes, u, weights + u * kN * kLanes<T>, acc);
@@ -196,8 +207,9 @@ PYCONV_INLINE void SetZero(V<T> (&sum)[kM][kN]) {
 }
 
 // Not inlined: beside the loop over tiles its loop over runs spills twice as much (docs/decisions/0030).
-template <class T, int kM, int kN, TileKind kKind, bool kTail>
-__attribute__((noinline)) void RunTile(const TileArgs<T>& args, const T* first_act, Index first_out) {
+template <class T, int kM, int kN, TileKind kKind, bool kTail, Ask kAsk>
+__attribute__((noinline)) void RunTile(const TileArgs<T>& args, const T* first_act, Index first_out,
+                                       AskRows<T> ask) {
   V<T> sum[kM][kN];
   V<T> total[kM][kN];  // spilled between chains: two memory operations per ~512 FMAs
   const T* weights = args.weights;
@@ -214,7 +226,7 @@ __attribute__((noinline)) void RunTile(const TileArgs<T>& args, const T* first_a
     for (Index runs = args.runs; runs > 0; runs = Opaque(runs - 1), ++offset) {
       if (index) weights = chain_weights + *index++ * length * kWidth;
       if constexpr (kKind == TileKind::kOcVector)
-        weights = OcVectorRun<T, kM, kN, false>(act + *offset, row_bytes, length, weights, sum, nullptr);
+        weights = OcVectorRun<T, kM, kN, kAsk>(act + *offset, row_bytes, length, weights, sum, &ask);
       else if constexpr (kKind == TileKind::kTransposed)
         weights =
             TransposedRun<T, kM, kN>(act + *offset, args.act_stride, length, args.n_valid, weights, sum);
@@ -252,12 +264,6 @@ __attribute__((noinline)) void RunTile(const TileArgs<T>& args, const T* first_a
     }
   }
   Finish<T, kM, kN>(args, sum, first_out);
-}
-
-template <class T, int kN, int kWrite, int kLevel>
-PYCONV_INLINE void AskForVectors(const T* first) {
-#pragma GCC unroll 4
-  for (int n = 0; n < kN; ++n) __builtin_prefetch(first + n * kLanes<T>, kWrite, kLevel);
 }
 
 // The terms of a tile's only run, and between them what TileArgs::ahead says: all at once it keeps a core
@@ -299,21 +305,21 @@ PYCONV_INLINE bool IsPlain(const TileArgs<T>& args) {
   return args.chains == 1 && args.finish && !args.resume && !args.run_index && !args.residual &&
          args.out_n_stride == 1 && args.n_valid == kN * kLanes<T>;
 }
-template <class T, int kM, int kN, TileKind kKind, bool kAsks>
-__attribute__((noinline)) void PlainTile(const TileArgs<T>& args, const T* act, T* out, const T* next_out,
+template <class T, int kM, int kN, TileKind kKind, Ask kAsk>
+__attribute__((noinline)) void PlainTile(const TileArgs<T>& args, const T* act, T* out, AskRows<T> ask,
                                          const T* next_act) {
   constexpr bool kOc = kKind == TileKind::kOcVector;
   V<T> sum[kM][kN];
   SetZero<T, kM, kN>(sum);
-  if constexpr (kAsks && !kOc) AskingTerms<T, kM, kN>(args, act, next_out, next_act, sum);
-  AskRows<T> ask(next_out, args.out_m_stride, kM, args.runs * args.last_run_length);
+  constexpr bool kAsksForPixels = !kOc && kAsk != Ask::kNothing;
+  if constexpr (kAsksForPixels) AskingTerms<T, kM, kN>(args, act, ask.next, next_act, sum);
   const Index row_bytes = Opaque(args.act_stride * static_cast<Index>(sizeof(T)));
   const T* weights = args.weights;
   const Index* offset = args.run_offset;
-  for (Index runs = kAsks && !kOc ? 0 : args.runs; runs > 0; runs = Opaque(runs - 1), ++offset)
+  for (Index runs = kAsksForPixels ? 0 : args.runs; runs > 0; runs = Opaque(runs - 1), ++offset)
     if constexpr (kOc)
       weights =
-          OcVectorRun<T, kM, kN, kAsks>(act + *offset, row_bytes, args.last_run_length, weights, sum, &ask);
+          OcVectorRun<T, kM, kN, kAsk>(act + *offset, row_bytes, args.last_run_length, weights, sum, &ask);
     else
       weights = PixelVectorTerms<T, kM, kN, false, false>(act + *offset, args.act_stride,
                                                           args.last_run_length, args.n_valid, weights, sum);
@@ -333,6 +339,14 @@ __attribute__((noinline)) void PlainTile(const TileArgs<T>& args, const T* act, 
     for (int n = 0; n < kN; ++n) StoreU<T>(sum[m][n], out + n * kLanes<T>);
 }
 
+// What tile number `tile` of a call asks for of ahead.weights.
+template <class T, int kN>
+PYCONV_INLINE AskRows<T> NextWeights(const TileArgs<T>& args, Index tile) {
+  const Index rows = args.ahead.weight_rows, step = kN * kLanes<T>;
+  const Index terms = args.runs * ((args.chains - 1) * args.run_length + args.last_run_length);
+  return {args.ahead.weights + tile * rows * step, step, rows, terms};
+}
+
 // Short sums are over before a line that is asked for has come: of all tiles but the first one the lines are
 // asked for while the tile before is computed.
 template <class T, int kM, int kN, TileKind kKind, bool kTail>
@@ -347,6 +361,8 @@ PYCONV_INLINE void RunTiles(const TileArgs<T>& args) {
   constexpr bool kMayAsk =
       kHasPlain && kVectorBytes == 64 &&
       (kOc ? sizeof(T) == 4 && kN > 1 && kM * kN >= 16 : kM > 4 && kN > 1 && kN <= kPixelVectors<T>);
+  // Those of Winograd's products.
+  constexpr bool kMayAskForWeights = kHasPlain && kOc && kN == 2;
   const bool plain = kHasPlain && IsPlain<T, kN>(args);
   const bool asks = kMayAsk && plain && args.ahead.out != nullptr;
   if (args.finish && !asks) PrefetchOutput<T, kM, kN>(args, 0);
@@ -356,20 +372,31 @@ PYCONV_INLINE void RunTiles(const TileArgs<T>& args) {
     T* const out_here = args.out + out;
     if constexpr (kMayAsk) {
       if (asks) {
-        PlainTile<T, kM, kN, kKind, true>(args, act, out_here,
-                                          left > 1 ? out_here + out_step : args.ahead.out,
-                                          kOc ? nullptr : args.ahead.act + out);
+        const T* const next_out = left > 1 ? out_here + out_step : args.ahead.out;
+        PlainTile<T, kM, kN, kKind, Ask::kOutput>(
+            args, act, out_here, {next_out, args.out_m_stride, kM, args.runs * args.last_run_length},
+            kOc ? nullptr : args.ahead.act + out);
         continue;
       }
     }
     if (left > 1) PrefetchOutput<T, kM, kN>(args, out + out_step);
-    if constexpr (kHasPlain) {
-      if (plain) {
-        PlainTile<T, kM, kN, kKind, false>(args, act, out_here, nullptr, nullptr);
+    if constexpr (kMayAskForWeights) {
+      if (args.ahead.weights) {
+        const AskRows<T> ask = NextWeights<T, kN>(args, args.tiles - left);
+        if (plain)
+          PlainTile<T, kM, kN, kKind, Ask::kWeights>(args, act, out_here, ask, nullptr);
+        else
+          RunTile<T, kM, kN, kKind, kTail, Ask::kWeights>(args, act, out, ask);
         continue;
       }
     }
-    RunTile<T, kM, kN, kKind, kTail>(args, act, out);
+    if constexpr (kHasPlain) {
+      if (plain) {
+        PlainTile<T, kM, kN, kKind, Ask::kNothing>(args, act, out_here, kNoRows<T>, nullptr);
+        continue;
+      }
+    }
+    RunTile<T, kM, kN, kKind, kTail, Ask::kNothing>(args, act, out, kNoRows<T>);
   }
 }
 
@@ -393,7 +420,7 @@ void TransposedTiles(const TileArgs<T>& args) {
   for (Index left = args.n_valid; left > 0; left -= kLanes<T>) {
     if (args.finish) PrefetchOutput<T, kM, 1>(tile, 0);
     tile.n_valid = left < kLanes<T> ? left : kLanes<T>;
-    RunTile<T, kM, 1, TileKind::kTransposed, true>(tile, tile.act, 0);
+    RunTile<T, kM, 1, TileKind::kTransposed, true, Ask::kNothing>(tile, tile.act, 0, kNoRows<T>);
     tile.act += kLanes<T> * args.act_stride;
     tile.out += kLanes<T> * args.out_n_stride;
     if (tile.residual) tile.residual += kLanes<T> * args.out_n_stride;

@@ -54,6 +54,10 @@ struct TileArgs : TileOutput<T> {
     const T* out = nullptr;
     const T* act = nullptr;
     Index rows = 0, step = 0;
+    // Of kOcVector, instead, unless null: weights of a later tile, so many rows of its vectors for each tile
+    // of the call. Only some tiles ask; what nobody asks for is read when it is used.
+    const T* weights = nullptr;
+    Index weight_rows = 0;
   } ahead;
 
   // Tiles of the same runs and size whose pixels follow each other, in one call: the next one's act and out
