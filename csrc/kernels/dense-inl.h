@@ -44,21 +44,25 @@ PYCONV_INLINE void AskForVectors(const T* first) {
 // go to L2.
 enum class Ask : unsigned char { kNothing, kOutput, kWeights };
 
-// `left` rows of kN vectors, `step` apart.
+// `left` rows of kN vectors, `step` apart; of output so many at once that a sum's terms suffice, of weights,
+// which at least two tiles share out, always two (docs/decisions/0049-weights-ahead.md).
 template <class T>
 struct AskRows {
   const T* next;
   Index step, left, at_once;
-
-  constexpr AskRows(const T* first, Index row_step, Index rows, Index terms)
-      : next(first), step(row_step), left(rows), at_once(kTermsAtOnce * rows / (terms > 0 ? terms : 1) + 1) {}
 };
-template <class T>
-constexpr AskRows<T> kNoRows{nullptr, 0, 0, 0};
 template <class T, int kN, Ask kAsk>
 PYCONV_INLINE void AskForSome(AskRows<T>* rows) {
+  if constexpr (kAsk == Ask::kWeights) {
+    if (rows->left <= 0) return;
+    AskForVectors<T, kN, 0, 2>(rows->next);
+    AskForVectors<T, kN, 0, 2>(rows->next + rows->step);
+    rows->next += 2 * rows->step;
+    rows->left -= 2;
+    return;
+  }
   for (Index i = rows->at_once; i > 0 && rows->left > 0; --i, --rows->left, rows->next += rows->step)
-    AskForVectors<T, kN, kAsk == Ask::kOutput, kAsk == Ask::kOutput ? 3 : 2>(rows->next);
+    AskForVectors<T, kN, 1, 3>(rows->next);
 }
 
 template <class T, int kM, int kN, Ask kAsk>
@@ -209,11 +213,12 @@ PYCONV_INLINE void SetZero(V<T> (&sum)[kM][kN]) {
 // Not inlined: beside the loop over tiles its loop over runs spills twice as much (docs/decisions/0030).
 template <class T, int kM, int kN, TileKind kKind, bool kTail, Ask kAsk>
 __attribute__((noinline)) void RunTile(const TileArgs<T>& args, const T* first_act, Index first_out,
-                                       AskRows<T> ask) {
+                                       const AskRows<T>* asked) {
   V<T> sum[kM][kN];
   V<T> total[kM][kN];  // spilled between chains: two memory operations per ~512 FMAs
   const T* weights = args.weights;
   constexpr Index kWidth = kKind == TileKind::kOcVector ? kN * kLanes<T> : kM;
+  AskRows<T> ask = kAsk == Ask::kNothing ? AskRows<T>{} : *asked;
   const bool first_is_total = !args.resume;
   const Index row_bytes = Opaque(args.act_stride * static_cast<Index>(sizeof(T)));
   for (Index chain = 0; chain < args.chains; ++chain) {
@@ -306,11 +311,12 @@ PYCONV_INLINE bool IsPlain(const TileArgs<T>& args) {
          args.out_n_stride == 1 && args.n_valid == kN * kLanes<T>;
 }
 template <class T, int kM, int kN, TileKind kKind, Ask kAsk>
-__attribute__((noinline)) void PlainTile(const TileArgs<T>& args, const T* act, T* out, AskRows<T> ask,
-                                         const T* next_act) {
+__attribute__((noinline)) void PlainTile(const TileArgs<T>& args, const T* act, T* out,
+                                         const AskRows<T>* asked, const T* next_act) {
   constexpr bool kOc = kKind == TileKind::kOcVector;
   V<T> sum[kM][kN];
   SetZero<T, kM, kN>(sum);
+  AskRows<T> ask = kAsk == Ask::kNothing ? AskRows<T>{} : *asked;
   constexpr bool kAsksForPixels = !kOc && kAsk != Ask::kNothing;
   if constexpr (kAsksForPixels) AskingTerms<T, kM, kN>(args, act, ask.next, next_act, sum);
   const Index row_bytes = Opaque(args.act_stride * static_cast<Index>(sizeof(T)));
@@ -342,9 +348,9 @@ __attribute__((noinline)) void PlainTile(const TileArgs<T>& args, const T* act, 
 // What tile number `tile` of a call asks for of ahead.weights.
 template <class T, int kN>
 PYCONV_INLINE AskRows<T> NextWeights(const TileArgs<T>& args, Index tile) {
+  if (!args.ahead.weights) return {};
   const Index rows = args.ahead.weight_rows, step = kN * kLanes<T>;
-  const Index terms = args.runs * ((args.chains - 1) * args.run_length + args.last_run_length);
-  return {args.ahead.weights + tile * rows * step, step, rows, terms};
+  return {args.ahead.weights + tile * rows * step, step, rows, 2};
 }
 
 // Short sums are over before a line that is asked for has come: of all tiles but the first one the lines are
@@ -361,9 +367,10 @@ PYCONV_INLINE void RunTiles(const TileArgs<T>& args) {
   constexpr bool kMayAsk =
       kHasPlain && kVectorBytes == 64 &&
       (kOc ? sizeof(T) == 4 && kN > 1 && kM * kN >= 16 : kM > 4 && kN > 1 && kN <= kPixelVectors<T>);
-  // Those of Winograd's products.
-  constexpr bool kMayAskForWeights = kHasPlain && kOc && kN == 2;
-  const bool plain = kHasPlain && IsPlain<T, kN>(args);
+  // Tiles of large weights have two vectors. Their sums are long: nothing is gained by a plain tile that
+  // asks.
+  constexpr Ask kAsk = kHasPlain && kOc && kN == 2 ? Ask::kWeights : Ask::kNothing;
+  const bool plain = kHasPlain && !args.ahead.weights && IsPlain<T, kN>(args);
   const bool asks = kMayAsk && plain && args.ahead.out != nullptr;
   if (args.finish && !asks) PrefetchOutput<T, kM, kN>(args, 0);
   const T* act = args.act;
@@ -372,31 +379,23 @@ PYCONV_INLINE void RunTiles(const TileArgs<T>& args) {
     T* const out_here = args.out + out;
     if constexpr (kMayAsk) {
       if (asks) {
-        const T* const next_out = left > 1 ? out_here + out_step : args.ahead.out;
-        PlainTile<T, kM, kN, kKind, Ask::kOutput>(
-            args, act, out_here, {next_out, args.out_m_stride, kM, args.runs * args.last_run_length},
-            kOc ? nullptr : args.ahead.act + out);
+        const Index terms = args.runs * args.last_run_length;
+        const AskRows<T> ask{left > 1 ? out_here + out_step : args.ahead.out, args.out_m_stride, kM,
+                             kTermsAtOnce * kM / (terms > 0 ? terms : 1) + 1};
+        PlainTile<T, kM, kN, kKind, Ask::kOutput>(args, act, out_here, &ask,
+                                                  kOc ? nullptr : args.ahead.act + out);
         continue;
       }
     }
     if (left > 1) PrefetchOutput<T, kM, kN>(args, out + out_step);
-    if constexpr (kMayAskForWeights) {
-      if (args.ahead.weights) {
-        const AskRows<T> ask = NextWeights<T, kN>(args, args.tiles - left);
-        if (plain)
-          PlainTile<T, kM, kN, kKind, Ask::kWeights>(args, act, out_here, ask, nullptr);
-        else
-          RunTile<T, kM, kN, kKind, kTail, Ask::kWeights>(args, act, out, ask);
-        continue;
-      }
-    }
     if constexpr (kHasPlain) {
       if (plain) {
-        PlainTile<T, kM, kN, kKind, Ask::kNothing>(args, act, out_here, kNoRows<T>, nullptr);
+        PlainTile<T, kM, kN, kKind, Ask::kNothing>(args, act, out_here, nullptr, nullptr);
         continue;
       }
     }
-    RunTile<T, kM, kN, kKind, kTail, Ask::kNothing>(args, act, out, kNoRows<T>);
+    const AskRows<T> ask = NextWeights<T, kN>(args, args.tiles - left);
+    RunTile<T, kM, kN, kKind, kTail, kAsk>(args, act, out, &ask);
   }
 }
 
@@ -420,7 +419,7 @@ void TransposedTiles(const TileArgs<T>& args) {
   for (Index left = args.n_valid; left > 0; left -= kLanes<T>) {
     if (args.finish) PrefetchOutput<T, kM, 1>(tile, 0);
     tile.n_valid = left < kLanes<T> ? left : kLanes<T>;
-    RunTile<T, kM, 1, TileKind::kTransposed, true, Ask::kNothing>(tile, tile.act, 0, kNoRows<T>);
+    RunTile<T, kM, 1, TileKind::kTransposed, true, Ask::kNothing>(tile, tile.act, 0, nullptr);
     tile.act += kLanes<T> * args.act_stride;
     tile.out += kLanes<T> * args.out_n_stride;
     if (tile.residual) tile.residual += kLanes<T> * args.out_n_stride;
