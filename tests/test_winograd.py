@@ -344,3 +344,10 @@ def test_precision_admits():
             assert pyconv.plan(problem, algorithm="winograd_f4").algorithm == "winograd_f4"
         assert set(refused) == {"highest": set(ROWS), "high": {"winograd_f4"}, "medium": set()}[precision]
     assert chosen == {"highest": "direct", "high": "winograd_c4", "medium": "winograd_f4"}
+
+
+def test_auto_leaves_few_outputs_of_strided_parts_to_direct():
+    assert pyconv.plan("n1c48h56w56_k16r9s9p4u2_f32").algorithm == "direct"
+    assert pyconv.plan("n1c48h56w56_k64r9s9p4u2_f32").algorithm == "winograd_c4"
+    assert pyconv.plan("n1c48h56w56_k64r5s5p2u2_f32").algorithm == "winograd_f2"
+    assert pyconv.plan("n1c3h224w224_k64r11s11p2u4_f32").algorithm == "winograd_c4"  # parts side by side

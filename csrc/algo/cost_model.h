@@ -108,7 +108,7 @@ constexpr double kWinogradFlopsPerUs = 1.0e5;    // products, as direct's
 constexpr double kWinogradCallTerms = 4;         // a microkernel call costs as much as so many terms
 constexpr double kWinogradInputsPerUs = 4.6e3;   // elements of transformed inputs,
 constexpr double kWinogradOutputsPerUs = 1.0e4;  // of products transformed back,
-constexpr double kWinogradStridedPerUs = 6.0e3;  // of both, besides, where a row's tiles are not neighbours
+constexpr double kWinogradApartPerUs = 6.0e3;    // of both, besides, where a row's tiles are not neighbours
 constexpr double kWinogradWeightsPerUs = 2.5e4;  // and of transformed weights, once a call
 constexpr double kWinogradTilesPerUs = 28;       // what a tile costs besides
 constexpr int kWinogradLanes = 16;               // channels that are transformed together
@@ -119,6 +119,9 @@ constexpr double kWinogradFewChannels = 5.0, kWinogradSomeChannels = 1.5;
 // Few channels with parts side by side, transforms of inputs and of outputs: vectors are hardly filled, and
 // sums short (Emerald Rapids, docs/decisions/0046).
 constexpr double kWinogradSideBySide = 2.5;
+// Strided along both dimensions, with complex points or with sixteen parts, transforms and products take
+// longer (Emerald Rapids, docs/decisions/0050-strided-parts.md).
+constexpr double kWinogradStrided = 1.25, kWinogradManyParts = 16;
 
 struct WinogradWork {
   double groups, in_ch, out_ch;  // of a group; output channels as they are padded
@@ -128,7 +131,8 @@ struct WinogradWork {
   double tiles;                  // of one image at all output depths
   double input_planes;           // transformed per output depth
   bool side_by_side;
-  bool strided;  // neighbouring tiles lie apart: w is dilated, or is not the innermost dimension
+  bool apart;          // neighbouring tiles lie apart: w is dilated, or is not the innermost dimension
+  bool strided_parts;  // of both dimensions, with complex points or many of them
 };
 
 // The plain function transforms the weights every call, the layer never, and the choice is one: a seventh of
@@ -146,10 +150,11 @@ inline double winograd_cost_us(const WinogradWork& w) {
   const double outputs = w.tiles * w.panels * w.out_ch * (w.side_by_side ? kWinogradSideBySide : 1);
   const double weights = pairs * w.products * w.outer_taps;
   return kCallUs + weights_read_us(w.groups * weights) +
-         w.groups * (products / kWinogradFlopsPerUs + inputs / kWinogradInputsPerUs +
-                     outputs / kWinogradOutputsPerUs + w.tiles / kWinogradTilesPerUs +
-                     (w.strided ? (inputs + outputs) / kWinogradStridedPerUs : 0.0) +
-                     (weights - pairs * w.taps) / kWinogradWeightsPerUs);
+         (w.strided_parts ? kWinogradStrided : 1.0) * w.groups *
+             (products / kWinogradFlopsPerUs + inputs / kWinogradInputsPerUs +
+              outputs / kWinogradOutputsPerUs + w.tiles / kWinogradTilesPerUs +
+              (w.apart ? (inputs + outputs) / kWinogradApartPerUs : 0.0) +
+              (weights - pairs * w.taps) / kWinogradWeightsPerUs);
 }
 
 }  // namespace pyconv

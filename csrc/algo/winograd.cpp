@@ -190,7 +190,9 @@ double cost(const ConvProblem& image) {
   work.vectors = static_cast<double>(input_vectors(grid, p.in_ch_per_group()));
   work.side_by_side = grid.side_by_side;
   work.input_planes = static_cast<double>(planes_of(p, depths)) / static_cast<double>(depths);
-  work.strided = scheme.dim[kW] != kW || scheme.w.spacing > 1;
+  work.apart = scheme.dim[kW] != kW || scheme.w.spacing > 1;
+  work.strided_parts = scheme.h.step > 1 && scheme.w.step > 1 && !grid.side_by_side &&
+                       (kFamily == WinogradFamily::kC4 || grid.parts() >= kWinogradManyParts);
   return winograd_cost_us(work);
 }
 
