@@ -88,6 +88,20 @@ FEW_CASES = [
         padding_mode="reflect",
     ),
     ConvCase(in_ch=3, out_ch=1, size=(1, 40), kernel=(2, 5), stride=(2, 4), dilation=(2, 2), padding=(1, 3)),
+    # More than 32 taps: every chain's few channels are copied apart; of the last one there are fewer.
+    ConvCase(in_ch=64, out_ch=20, size=(9, 21), kernel=(7, 7), padding=3, bias=True, residual=True),
+    ConvCase(
+        in_ch=42,
+        out_ch=66,
+        size=(9, 43),
+        kernel=(5, 8),
+        stride=(1, 2),
+        groups=2,
+        padding=(2, 3),
+        padding_mode="reflect",
+    ),
+    ConvCase(in_ch=21, out_ch=17, size=(5, 9, 12), kernel=(3, 4, 5), padding=(2, 1, 2), dilation=(2, 1, 1)),
+    ConvCase(in_ch=25, out_ch=24, size=(90,), kernel=(50,), stride=3, padding=25, activation="relu"),
 ]
 
 # Enough work for threads: a smaller problem runs on one, whatever is asked for.
@@ -117,6 +131,8 @@ BIG_CASES = [
     # Channels-last output of more than 8 MB is streamed; the pixels of one tile end inside cache lines.
     ConvCase(in_ch=5, out_ch=131, size=(127, 133), kernel=(1, 1), bias=True, residual=True),
     ConvCase(in_ch=9, out_ch=111, size=(137, 141), kernel=(1, 1), groups=3, activation="relu"),
+    # Chains of few channels, copied apart; of the last one there are fewer.
+    ConvCase(in_ch=23, out_ch=18, size=(14, 33), kernel=(7, 7), padding=3, bias=True),
     # A padded row that does not fit L2, read in place because tiles can end where the taps inside change.
     ConvCase(in_ch=560, out_ch=12, size=(5, 33), kernel=(3, 3), padding=(2, 24), dilation=(2, 24), bias=True),
 ]

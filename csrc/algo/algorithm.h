@@ -73,7 +73,8 @@ enum class PackedForm : unsigned char {
 // A small vocabulary shared by all algorithms; each uses what it needs.
 struct Blocking {
   TileKind kind = TileKind::kOcVector;
-  bool in_place = false;  // read the input where it is, no padded copy
+  bool in_place = false;   // read the input where it is, no padded copy
+  bool by_chains = false;  // direct: every chain has a copy of its own channels alone
   // im2col: bands of rows go on from depth to depth, and then from image to image.
   bool across_depths = false, across_images = false;
   // Without packed weights (a plain function's call): each thread packs the tile it is about to use, because

@@ -14,10 +14,12 @@ namespace {
 
 // How a chunk's activations lie in memory, in place or packed. A row packed for pixel vectors at stride s
 // holds its columns by phase, 0, s, 2s, ..., then 1, s + 1, ..., so that neighbouring outputs read
-// neighbouring elements.
+// neighbouring elements. Packed by chains, this is the layout of each but the last one, all of whose
+// distances are shorter as it has fewer channels.
 struct BandLayout {
   // Elements between neighbouring input columns (of one phase), channels, rows, planes, groups,
   Index pixel, channel, row, plane, group;
+  Index chain;     // chains,
   Index output;    // and the inputs of neighbouring outputs of a row
   Index cols;      // packed input columns of a full band
   Index row_step;  // input rows between two packed rows
@@ -32,6 +34,7 @@ struct BandLayout {
 BandLayout band_layout(const ConvPlan& plan) {
   const ConvProblem& p = plan.request.problem;
   const Blocking& b = plan.blocking;
+  const Index block = chains_of(p).block;
   if (b.in_place) {
     const ActivationStrides& in = plan.request.in;
     return {in.spatial[kW],
@@ -39,6 +42,7 @@ BandLayout band_layout(const ConvPlan& plan) {
             in.spatial[kH],
             in.spatial[kD],
             in.channel * p.in_ch_per_group(),
+            in.channel * block,
             in.spatial[kW] * p.stride[kW],
             0,
             1,
@@ -48,10 +52,24 @@ BandLayout band_layout(const ConvPlan& plan) {
   const Index cols = band_cols(p, b.cols), row_step = band_row_step(p, b);
   const Index rows = band_rows(p, b.rows, row_step);
   const bool pixels_outer = channels_inner(b.kind);
-  const Index row = b.pitch * (pixels_outer ? cols : p.in_ch_per_group());
+  const Index pitch = b.by_chains ? block : b.pitch;
+  const Index row = pitch * (pixels_outer ? cols : p.in_ch_per_group());
   const Index plane = rows * row, group = p.kernel[kD] * plane;
-  if (pixels_outer) return {b.pitch, 1, row, plane, group, b.pitch * p.stride[kW], cols, row_step, 1, 0};
-  return {1, b.pitch, row, plane, group, 1, cols, row_step, p.stride[kW], ceil_div(cols, p.stride[kW])};
+  if (pixels_outer) {
+    const Index chain = b.by_chains ? group : block;
+    return {pitch, 1, row, plane, group, chain, pitch * p.stride[kW], cols, row_step, 1, 0};
+  }
+  return {1,
+          pitch,
+          row,
+          plane,
+          group,
+          block * pitch,
+          1,
+          cols,
+          row_step,
+          p.stride[kW],
+          ceil_div(cols, p.stride[kW])};
 }
 
 // The runs of one chain, [k_d][k_h][columns]: how many k each has, and where it starts. A row of taps is one
@@ -61,6 +79,7 @@ struct Runs {
   Index depth_step, row_step;
   std::vector<Index> column_offset;
   bool skips_padding;  // taps of zero padding are left out
+  bool shrinks_last;   // distances of the last chain are shorter, as it has fewer channels
 
   Index count(const ConvProblem& p) const { return p.kernel[kD] * p.kernel[kH] * columns; }
 };
@@ -68,11 +87,12 @@ struct Runs {
 Runs runs_of(const ConvPlan& plan, const BandLayout& layout) {
   const ConvProblem& p = plan.request.problem;
   const Chains chains = chains_of(p);
-  const bool fused_row = channels_inner(plan.blocking.kind) && chains.count == 1 && p.dilation[kW] == 1 &&
-                         layout.pixel == p.in_ch_per_group();
+  const bool fused_row =
+      plan.blocking.by_chains || (channels_inner(plan.blocking.kind) && chains.count == 1 &&
+                                  p.dilation[kW] == 1 && layout.pixel == p.in_ch_per_group());
   Runs runs;
   runs.length = fused_row ? p.kernel[kW] * chains.block : chains.block;
-  runs.last_length = fused_row ? runs.length : chains.last_block;
+  runs.last_length = fused_row ? p.kernel[kW] * chains.last_block : chains.last_block;
   runs.columns = fused_row ? 1 : p.kernel[kW];
   // Packed planes are the k_d taps themselves; in place they are dilated.
   runs.depth_step = layout.plane * (plan.blocking.in_place ? p.dilation[kD] : 1);
@@ -80,6 +100,7 @@ Runs runs_of(const ConvPlan& plan, const BandLayout& layout) {
   for (Index kw = 0; kw < runs.columns; ++kw)
     runs.column_offset.push_back(layout.column(kw * p.dilation[kW]));
   runs.skips_padding = p.is_padded() && p.pads_zeros();
+  runs.shrinks_last = plan.blocking.by_chains && chains.last_block < chains.block;
   return runs;
 }
 
@@ -103,6 +124,7 @@ class TileRuns {
     args->runs = static_cast<Index>(offset_.size());
     args->run_index = runs_.count(p_) == args->runs ? nullptr : index_.data();
     args->packed_runs = runs_.count(p_);
+    args->last_chain.run_offset = last_offset_.data();
   }
 
   // How many of `tiles` neighbours of `pixels` outputs, from column ow on, have the same runs.
@@ -131,6 +153,7 @@ class TileRuns {
   void select(const Box& box) {
     box_ = box;
     offset_.clear();
+    last_offset_.clear();
     index_.clear();
     for (Index kd = box.d.begin; kd < box.d.end; ++kd)
       for (Index kh = box.h.begin; kh < box.h.end; ++kh)
@@ -139,13 +162,30 @@ class TileRuns {
                             runs_.column_offset[static_cast<std::size_t>(kw)]);
           index_.push_back((kd * p_.kernel[kH] + kh) * runs_.columns + kw);
         }
+    if (!runs_.shrinks_last) return;
+    const Chains chains = chains_of(p_);
+    for (Index offset : offset_) last_offset_.push_back(offset / chains.block * chains.last_block);
   }
 
   const ConvProblem& p_;
   const Runs& runs_;
   Box box_;
-  std::vector<Index> offset_, index_;
+  std::vector<Index> offset_, last_offset_, index_;
 };
+
+// A row of the input, or null where it is padding, to `at` elements past the start of each chain's copy; of
+// the last chain to where its shorter pixels stand.
+template <class T>
+void pack_chains(const InputImage<T>& image, const BandLayout& layout, const DenseKernels<T>& kernels,
+                 const T* row, Index first_w, Index cols, Index at, T* band) {
+  const Chains chains = chains_of(*image.problem);
+  for (Index chain = 0; chain < chains.count; ++chain) {
+    const Index channels = chain + 1 == chains.count ? chains.last_block : chains.block;
+    T* const to = band + chain * layout.chain + at / chains.block * channels;
+    read_row(image, kernels, row ? row + chain * chains.block * image.strides.channel : nullptr, channels,
+             first_w, 1, cols, {RowOrder::kChannelsInner, to, channels});
+  }
+}
 
 template <class T>
 void pack_band(const ConvPlan& plan, const BandLayout& layout, const DenseKernels<T>& kernels, const T* input,
@@ -164,11 +204,16 @@ void pack_band(const ConvPlan& plan, const BandLayout& layout, const DenseKernel
     for (Index r = 0; r < rows; ++r) {
       const T* const row = image.row(d, first_h + r * layout.row_step);
       if (row == nullptr && skips_padding) continue;  // no tile reads it
+      const Index at = kd * layout.plane + r * layout.row;
+      if (plan.blocking.by_chains) {
+        pack_chains(image, layout, kernels, row, first_w, cols, at, band);
+        continue;
+      }
       for (Index phase = 0; phase < min_of(layout.phases, cols); ++phase)
-        read_row(image, kernels, row, channels, first_w + phase, layout.phases,
-                 ceil_div(cols - phase, layout.phases),
-                 {order, band + kd * layout.plane + r * layout.row + phase * layout.phase_cols,
-                  plan.blocking.pitch, chunk.groups, layout.group});
+        read_row(
+            image, kernels, row, channels, first_w + phase, layout.phases,
+            ceil_div(cols - phase, layout.phases),
+            {order, band + at + phase * layout.phase_cols, plan.blocking.pitch, chunk.groups, layout.group});
     }
   }
 }
@@ -215,7 +260,8 @@ class DirectRun {
     args->run_length = runs_.length;
     args->last_run_length = runs_.last_length;
     args->chains = chains.count;
-    args->chain_step = chains.block * layout_.channel;
+    args->chain_step = layout_.chain;
+    args->last_chain.act_stride = chains.last_block * p.stride[kW];
   }
 
   // Where the first input of output (row, col) of a chunk lies.
@@ -227,6 +273,12 @@ class DirectRun {
     for (int dim = kD; dim <= kW; ++dim)
       start += (output[dim] * p.stride[dim] - p.pad_begin[dim]) * in.spatial[dim];
     return start;
+  }
+
+  // Of the last chain, what lies `at` elements past the start of others.
+  const T* last_chain_at(const T* band, Index at) const {
+    const Chains chains = chains_of(plan_.request.problem);
+    return band + (chains.count - 1) * layout_.chain + at / chains.block * chains.last_block;
   }
 
   // The pixels that the run() after one of `made` pixels from (r, c) on brings into L1, or those of the next
@@ -292,6 +344,7 @@ class DirectRun {
       tiles = min_of(same, max_of(1, plan_.blocking.pixels_per_call / pixels));
       tiles = runs.alike(chunk.col0 + c, pixels, tiles);
       runs.choose(chunk.od, chunk.row0 + r, chunk.col0 + c, pixels, &sweep.args);
+      if (runs_.shrinks_last) sweep.args.last_chain.act = last_chain_at(act, tile - act);
       const Index made = tiles * pixels;
       const bool row_ends = c + made == chunk.cols;
       // The first tiles of channels bring the band, the others find it.

@@ -157,6 +157,17 @@ bool cuts_at_padding(const ConvProblem& p, TileKind kind, Index tile_cols) {
   return true;
 }
 
+// Whether the channels of each chain are copied apart, so that a row of taps is one run. Kernels of more than
+// 32 taps have chains of few channels, and what a tile does between the short runs of single taps shows. Rows
+// shorter than there are chains cost more to copy than that (5x5x5 512 > 8@4x8x8, 103 chains, channels-first
+// 0.85 to 0.90; docs/decisions/0051-chains-apart.md).
+bool copies_chains(const ConvProblem& p, TileKind kind) {
+  constexpr Index kFewChannels = 16;
+  const Chains chains = chains_of(p);
+  return kind == TileKind::kOcVector && chains.count > 1 && chains.count <= p.out[kW] &&
+         chains.block < kFewChannels && p.kernel[kW] > 1 && p.dilation[kW] == 1;
+}
+
 bool reads_in_place(const Request& r, TileKind kind, Index tile_cols) {
   if (r.problem.is_padded() && !cuts_at_padding(r.problem, kind, tile_cols)) return false;
   // Pixels 4 KB apart share one L1 set of eight lines: tiles of more are copied apart (packed_pitch). Six are
@@ -238,7 +249,8 @@ bool writes_long_rows(const ConvProblem& p) {
 // 28x28 batch 8, 1480 -> 980 us).
 bool takes_all_groups(const ConvPlan& plan, Index tile_cols) {
   const Request& r = plan.request;
-  if (plan.blocking.kind != TileKind::kOcVector || plan.packed_bytes > kL2Bytes / 2) return false;
+  if (plan.blocking.kind != TileKind::kOcVector || plan.blocking.by_chains) return false;
+  if (plan.packed_bytes > kL2Bytes / 2) return false;
   if (plan.blocking.in_place) return outgrows_caches(r.problem);
   // A band's first and last rows are copied twice: threads that take few rows each are better off with groups
   // of their own (two of Zen 3, 32 groups of 16: 14 rows 0.85, 7 rows 0.88).
@@ -330,7 +342,8 @@ ConvPlan plan_for(const Request& request) {
   const bool oc_vector = b.kind == TileKind::kOcVector;
   const Index tile_oc = packed_tile_width(p, *request.table, b.kind);
   const Index tile_rows = oc_vector ? kernels.tile_rows(tile_oc) : 0;
-  b.in_place = reads_in_place(plan.request, b.kind, tile_rows);
+  b.by_chains = copies_chains(p, b.kind);
+  b.in_place = !b.by_chains && reads_in_place(plan.request, b.kind, tile_rows);
   const TileSet<T>& tiles = kernels.tiles(b.kind);
   const Index tile_cols = oc_vector    ? tile_rows
                           : b.in_place ? kernels.lanes * tiles.widest(tile_oc)

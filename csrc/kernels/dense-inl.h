@@ -220,13 +220,16 @@ __attribute__((noinline)) void RunTile(const TileArgs<T>& args, const T* first_a
   constexpr Index kWidth = kKind == TileKind::kOcVector ? kN * kLanes<T> : kM;
   AskRows<T> ask = kAsk == Ask::kNothing ? AskRows<T>{} : *asked;
   const bool first_is_total = !args.resume;
-  const Index row_bytes = Opaque(args.act_stride * static_cast<Index>(sizeof(T)));
   for (Index chain = 0; chain < args.chains; ++chain) {
-    const Index length = chain + 1 == args.chains ? args.last_run_length : args.run_length;
-    const T* act = first_act + chain * args.chain_step;
+    const bool last = chain + 1 == args.chains;
+    const bool apart = kKind == TileKind::kOcVector && last && args.last_chain.act;
+    const Index length = last ? args.last_run_length : args.run_length;
+    const T* act = apart ? args.last_chain.act : first_act + chain * args.chain_step;
+    const Index act_stride = apart ? args.last_chain.act_stride : args.act_stride;
+    const Index row_bytes = Opaque(act_stride * static_cast<Index>(sizeof(T)));
     SetZero<T, kM, kN>(sum);
     const T* const chain_weights = args.weights + chain * args.packed_runs * args.run_length * kWidth;
-    const Index* offset = args.run_offset;
+    const Index* offset = apart ? args.last_chain.run_offset : args.run_offset;
     const Index* index = args.run_index;
     for (Index runs = args.runs; runs > 0; runs = Opaque(runs - 1), ++offset) {
       if (index) weights = chain_weights + *index++ * length * kWidth;

@@ -41,6 +41,14 @@ struct TileArgs : TileOutput<T> {
   Index chains, chain_step;
   const T* weights;
 
+  // Of kOcVector, several chains and one tile a call, unless null: where the last chain, of fewer channels,
+  // has its activations, whose pixels are closer together than the others'.
+  struct LastChain {
+    const T* act = nullptr;
+    Index act_stride = 0;
+    const Index* run_offset = nullptr;
+  } last_chain;
+
   // A sum too long for one call: with `resume` the totals start from `carry` (contiguous, tile-shaped; of
   // kTransposed one vector of the tile after the other), without `finish` they are left there instead of
   // being finished into `out`.

@@ -68,15 +68,17 @@ T expected_sum(const TileShape<T>& shape, const TileArgs<T>& args, Index m, Inde
     const Index length = chain + 1 == args.chains ? args.last_run_length : args.run_length;
     T sum = 0;
     for (Index run = 0; run < args.runs; ++run) {
-      const T* act = args.act + chain * args.chain_step + args.run_offset[run];
+      const bool apart = chain + 1 == args.chains && args.last_chain.act;
+      const T* act = apart ? args.last_chain.act + args.last_chain.run_offset[run]
+                           : args.act + chain * args.chain_step + args.run_offset[run];
+      const Index act_stride = apart ? args.last_chain.act_stride : args.act_stride;
       if (args.run_index)
         weights = args.weights + (chain * args.packed_runs * args.run_length + args.run_index[run] * length) *
                                      shape.packed_per_k();
       for (Index k = 0; k < length; ++k, weights += shape.packed_per_k()) {
         const bool by_channel = shape.kind == TileKind::kOcVector;
         const Index pixel = by_channel ? m : n;
-        const T a =
-            channels_inner(shape.kind) ? act[pixel * args.act_stride + k] : act[pixel + k * args.act_stride];
+        const T a = channels_inner(shape.kind) ? act[pixel * act_stride + k] : act[pixel + k * act_stride];
         sum = multiply_add(a, weights[by_channel ? n : m], sum, shape.fused);
       }
     }
@@ -133,6 +135,8 @@ class TileCheck {
     std::string wrong = run(arguments());
     if (wrong.empty() && test_.runs > 1) wrong = run(arguments_but_the_first_run());
     if (wrong.empty() && test_.finish) wrong = run(arguments_asking_for_weights());
+    if (wrong.empty() && by_channel() && tiles_ == 1 && test_.chains > 1)
+      wrong = run(arguments_of_a_closer_last_chain());
     if (wrong.empty() && test_.finish && (by_channel() || test_.runs == 1))
       wrong = run(arguments_asking_for_output());
     return wrong;
@@ -159,6 +163,15 @@ class TileCheck {
     for (const GuardedBuffer<T>* buffer : {&act_, &weights_, &bias_, &carry_, &out_, &residual_})
       if (!buffer->canaries_intact()) return "wrote outside a buffer";
     return "";
+  }
+
+  TileArgs<T> arguments_of_a_closer_last_chain() {
+    TileArgs<T> args = arguments();
+    carry_.fill_random(rng_);
+    closer_.clear();
+    for (Index offset : offsets_) closer_.push_back(offset / 2);
+    args.last_chain = {act_.data(), k_stride_ - 3, closer_.data()};
+    return args;
   }
 
   // What is asked for decides nothing but time.
@@ -236,7 +249,7 @@ class TileCheck {
   const TileCase test_;
   const Index n_valid_, tiles_, all_m_, all_n_, m_stride_, n_stride_, k_stride_;
   GuardedBuffer<T> act_, weights_, bias_, carry_, out_, residual_;
-  std::vector<Index> offsets_, run_index_;
+  std::vector<Index> offsets_, closer_, run_index_;
   std::mt19937 rng_;
 };
 
