@@ -160,12 +160,14 @@ bool cuts_at_padding(const ConvProblem& p, TileKind kind, Index tile_cols) {
 // Whether the channels of each chain are copied apart, so that a row of taps is one run. Kernels of more than
 // 32 taps have chains of few channels, and what a tile does between the short runs of single taps shows. Rows
 // shorter than there are chains cost more to copy than that (5x5x5 512 > 8@4x8x8, 103 chains, channels-first
-// 0.85 to 0.90; docs/decisions/0051-chains-apart.md).
+// 0.85 to 0.90), and single taps of zero padding are left out, which long kernels over short rows are mostly
+// made of (128 taps, 768@49 in 16 groups, 0.44; docs/decisions/0051-chains-apart.md).
 bool copies_chains(const ConvProblem& p, TileKind kind) {
   constexpr Index kFewChannels = 16;
   const Chains chains = chains_of(p);
   return kind == TileKind::kOcVector && chains.count > 1 && chains.count <= p.out[kW] &&
-         chains.block < kFewChannels && p.kernel[kW] > 1 && p.dilation[kW] == 1;
+         chains.block < kFewChannels && p.kernel[kW] > 1 && p.dilation[kW] == 1 &&
+         (!p.is_padded() || 2 * p.kernel[kW] <= p.in[kW]);
 }
 
 bool reads_in_place(const Request& r, TileKind kind, Index tile_cols) {
