@@ -102,7 +102,7 @@ bool asks_for_memory(const ConvProblem& p, std::size_t found) {
   return input_bytes(p) + output_bytes(p) > found;
 }
 
-std::size_t found_in_l3() { return has_large_l1() ? cache_sizes().l3 / 4 : 0; }
+std::size_t found_in_l3() { return cache_sizes().l3 / 32 * 9; }
 
 bool asks_between_terms(const ConvProblem& p) {
   const std::size_t l2 = cache_sizes().l2;

@@ -43,7 +43,9 @@ bool outgrows_l2(const ConvProblem& p);
 // Whether what is read and written next is asked for ahead: where it exceeds `found` bytes, which the
 // hardware's prefetchers bring as fast. Every line asked for takes the place of a load.
 bool asks_for_memory(const ConvProblem& p, std::size_t found);
-// With a large L1 a quarter of L3 (docs/decisions/0026), else nothing.
+// So much of L3 (docs/decisions/0026, 0052). Depthwise (32 MB, us): from L3 asking costs 1.05 to 1.3 (Zen 4,
+// 576@14 30 and 24; Zen 3, 144@112 stride 2, 9.0 MB, 404 and 300), from memory it saves a third (Zen 3,
+// 192@80, 9.8 MB, 526 and 676 in a quiet minute, 816 and 1260 in another).
 std::size_t found_in_l3();
 // Whether tiles ask for the lines of the next one between the terms of their sums: where L2 has more than 1
 // MB (nothing else was measured) and half of it does not hold input and output

@@ -202,7 +202,8 @@ class RowsInPlace {
     const Index most = max_of(1, min_of(p_.out[kH], lines() / wanted_));
     // What is found in L2 is cut for threads only (Emerald Rapids, 2 MB, us: 3x3 480@20 77 -> 70, stride 2
     // 240@28 27 and 24).
-    const bool found = rolls_ && !rows_ask_ahead(p_, lanes_) && input_bytes(p_) <= cache_sizes().l2 / 2;
+    const bool found =
+        rolls_ && !asks_for_memory(p_, found_in_l3()) && input_bytes(p_) <= cache_sizes().l2 / 2;
     const auto limit = [&] {
       if (found) return cache_sizes().l2;
       if (wide_) return half_;
@@ -233,7 +234,7 @@ void choose_depths_in_place(const ConvProblem& p, Index lanes, Index register_co
   constexpr Index kFewDepths = 4;  // read half as many planes again
   constexpr Index kFewLines = 3;
   constexpr Index kTilesPerThread = 8;
-  const bool found = !rows_ask_ahead(p, lanes);
+  const bool found = !asks_for_memory(p, found_in_l3());
   const auto fits = [&](Index rows, Index depths) {
     const double planes =
         static_cast<double>((depths - 1) * p.stride[kD] + window_extent(p.kernel[kD], p.dilation[kD]));
@@ -275,13 +276,14 @@ bool taps_are_contiguous(const WeightStrides& w, const ConvProblem& p) {
 }
 
 // Taps in zero padding are left out, other padding needs the copy, as do channels that fill no vector. A long
-// row of taps is read again and again: where L1 is small from a copy, where pixels do not lie in the same few
-// cache sets. With a large one rows in padding cost more (13x13 512@7 342 us, in place 138; 128@28 1222 and
-// 617, 31x31 256@14 1894 and 1013, 128@56 12600 and 13100; 31 taps 256@512 242 and 318). Pixels that all lie
-// in one place (np.broadcast_to) are copied, too: their distance does not tell a kernel the stride.
+// row of taps is read again and again: that of a sequence from a copy, where pixels do not lie in the same
+// few cache sets (31 taps 256@512 242 us, in place 318). Of images rows in padding cost more (13x13 512@7 342
+// us, in place 138; 128@28 1222 and 617, 31x31 256@14 1894 and 1013, 128@56 12600 and 13100; Zen 4 142 and
+// 63, 566 and 309, 977 and 458). Pixels that all lie in one place (np.broadcast_to) are copied, too: their
+// distance does not tell a kernel the stride.
 bool reads_in_place(const Request& r, Index lanes) {
   const ConvProblem& p = r.problem;
-  const bool found_again = p.kernel[kW] <= kLongKernel || (has_large_l1() && p.kernel[kD] * p.kernel[kH] > 1);
+  const bool found_again = p.kernel[kW] <= kLongKernel || p.kernel[kD] * p.kernel[kH] > 1;
   return found_again && r.in.channel == 1 && r.in.spatial[kW] != 0 && p.out_ch >= lanes &&
          (p.pads_zeros() || !p.is_padded());
 }
@@ -303,10 +305,6 @@ bool shares_cache_sets(const Request& r, Index lanes) {
          p.kernel[kH] > 1 && p.kernel[kW] > 1 && output_phases(p, kH) == 1;
 }
 
-// Zen 4's single FMA of 512 bits a cycle hides the loads of 5x5 line by line (docs/decisions/0022); two
-// do not, on cores with a large L1 (docs/decisions/0037).
-bool rolling_pays(const ConvProblem& p) { return p.kernel[kH] <= 3 || p.kernel[kW] == 1 || has_large_l1(); }
-
 // 3x3 with stride 2, from beyond L2: a rolling kernel goes down the rows of a tile one vector of channels at
 // a time and meets more pages than prefetchers keep in mind (docs/decisions/0043-wide-vectors.md).
 bool wide_vectors_pay(const ConvProblem& p, int shape) {
@@ -318,7 +316,7 @@ bool wide_vectors_pay(const ConvProblem& p, int shape) {
 
 template <class T>
 int choose_rolling(const ConvProblem& p, const DepthwiseKernels<T>& kernels) {
-  if (!kernels.rolls || spreads(p) || !rolling_pays(p)) return 0;
+  if (!kernels.rolls || spreads(p)) return 0;
   const int shape = rolling_shape(p);
   return kernels.wide && wide_vectors_pay(p, shape) ? 0 : shape;
 }

@@ -1,7 +1,7 @@
 // Depthwise convolution straight from channels-last input. A few rows of all channels are a tile; it is cut
-// into blocks of outputs that have the same taps inside the input. Vectors of half a cache line take memory
-// in its order: a line, its blocks, all channels of each. Whole lines: each vector of channels takes all
-// blocks in turn, while they are in L1 (or each block all vectors). Memory is asked for ahead in whole rows:
+// into blocks of outputs that have the same taps inside the input; each takes its channels as they lie in
+// memory (0052: all blocks of one vector of channels after the other are 1.6 times as slow on sequences, and
+// on images no faster). Memory is asked for ahead in whole rows:
 // strips of 16 channels at a time read 2048 channels at 7x7 at a third of the bandwidth. Pixels that share
 // cache sets are moved apart first.
 #include <algorithm>
@@ -107,10 +107,8 @@ class DepthwiseRows {
         second_(second_vector()),
         max_pixels_(kernels_.most_pixels(p_.in_ch_per_group(), plan.blocking.rolling)),
         wide_(takes_wide_vectors<T>(plan)),
-        blocks_outer_(has_large_l1() || shares_lines()),
-        takes_all_channels_(wide_ || spreads(p_) || half_lines(p_, lanes_) || calls_are_short()),
-        takes_blocks_(takes_all_channels_ && p_.in_ch_per_group() == 1),
-        asks_(!spreads(p_) && (rows_ask_ahead(p_, lanes_) || waits_for_memory())),
+        merges_blocks_(plan.blocking.rolling == 0 && p_.in_ch_per_group() == 1),
+        asks_(!spreads(p_) && (asks_for_memory(p_, found_in_l3()) || waits_for_memory())),
         residual_(static_cast<const T*>(operands.residual)) {
     call_.bias = static_cast<const T*>(operands.bias);
     call_.out_n_stride = plan.request.out.channel;
@@ -151,11 +149,11 @@ class DepthwiseRows {
               const bool goes_on = ++number < end;
               const DepthwiseTile next = goes_on ? decode_tile(plan_, grid_, number) : tile;
               const DepthwiseTile below = after_depths < end ? decode_tile(plan_, grid_, after_depths) : tile;
-              RowCutter{p_, max_pixels_, wide_ || spreads(p_), takes_blocks_, &pieces}.cut(tile.ow0,
-                                                                                           tile.pixels);
+              RowCutter{p_, max_pixels_, wide_ || spreads(p_), merges_blocks_, &pieces}.cut(tile.ow0,
+                                                                                            tile.pixels);
               const T* const input = copies_ ? stage(tile, staged.as<T>()) : where(tile);
               cut_tile(tile, goes_on ? &next : nullptr, below, input, pieces, &blocks);
-              sweep_channels(tile.channels, blocks);
+              for (const Block& block : blocks) block.kernel(block.args, vectors_of(tile));
               tile = next;
             }
           }
@@ -169,49 +167,6 @@ class DepthwiseRows {
     ChannelVectorFn<T> kernel;
     ChannelVectorArgs<T> args;
   };
-
-  // The first vector begins at the tile's first channel, the second where memory is aligned, the last ends
-  // with the last channel.
-  void sweep_channels(Index channels, const std::vector<Block>& blocks) const {
-    const ChannelRange all{0, second_, channels - lanes_};
-    if (takes_all_channels_) {
-      for (const Block& block : blocks) block.kernel(block.args, all);
-      return;
-    }
-    const auto each_vector = [&](const auto& f) {
-      for (Index n = 0, next = second_;; n = min_of(next, all.last), next = n + lanes_) {
-        f(ChannelRange{n, n, n});
-        if (n == all.last) return;
-      }
-    };
-    if (blocks_outer_) {
-      for (const Block& block : blocks)
-        each_vector([&](const ChannelRange& one) { block.kernel(block.args, one); });
-      return;
-    }
-    each_vector([&](const ChannelRange& one) {
-      for (const Block& block : blocks) block.kernel(block.args, one);
-    });
-  }
-
-  // Pixels of no whole number of cache lines share lines with their neighbours: all vectors take a block
-  // while its window is in L1 (5x1x1 24@16x112x112 4.4 -> 3.7 ms, 3x3 24@190 380 -> 358 us, 5x5 72@56 153 ->
-  // 147). Other pixels are faster one vector after the other where L1 is small (Zen 4, 3x3 32@112 103 us, 135
-  // so); on Zen 5 none is (docs/decisions/0026).
-  bool shares_lines() const {
-    constexpr Index kWindowBytes = 28 << 10;
-    const Index cols = (max_pixels_ - 1) * p_.stride[kW] + window_extent(p_.kernel[kW], p_.dilation[kW]);
-    const Index pixel = in_.spatial[kW] * static_cast<Index>(sizeof(T));
-    return pixel % static_cast<Index>(kCacheLine) != 0 &&
-           cols * p_.kernel[kH] * p_.kernel[kD] * pixel <= kWindowBytes;
-  }
-
-  // Line by line a block of a vector is a few lines at most, of a sequence one, and the call shows (Emerald
-  // Rapids, us: 96@2000 channels-last 3 taps 101 -> 53, 7 taps 128 and 82; 2x2 32@56 30 and 21, 6x6 96@56 377
-  // and 345; twenty-two layers, worst 0.99).
-  bool calls_are_short() const {
-    return blocks_outer_ && plan_.blocking.rolling == 0 && p_.in_ch_per_group() == 1;
-  }
 
   // A large L3 that other machines share does not hold as much as it might, and the short sums of 3x3 wait
   // for what it lacks, where pixels are of many vectors (docs/decisions/0043-wide-vectors.md). Two threads
@@ -235,6 +190,10 @@ class DepthwiseRows {
     const auto out = reinterpret_cast<std::uintptr_t>(operands.out);
     return (out - in + kCacheLine - 1) % kPage < kReach + kCacheLine - 1;
   }
+
+  // The first vector begins at the tile's first channel, the second where memory is aligned, the last ends
+  // with the last channel.
+  ChannelRange vectors_of(const DepthwiseTile& t) const { return {0, second_, t.channels - lanes_}; }
 
   // NumPy's large arrays begin 16 bytes behind a cache line: where all pixels do alike, all vectors but the
   // first are aligned, or every one would straddle two lines (3x3 dilation 4, 960@33: 688 us, 530 with it;
@@ -466,8 +425,8 @@ class DepthwiseRows {
   T* const out_;
   const Index second_;  // channel that the second vector of a tile begins at
   const Index max_pixels_;
-  const bool wide_, blocks_outer_;
-  const bool takes_all_channels_, takes_blocks_;  // in one call, as they lie in memory
+  const bool wide_;
+  const bool merges_blocks_;
   const bool asks_;
   const T* residual_;
   ChannelVectorArgs<T> call_{};  // what all calls have in common

@@ -60,14 +60,6 @@ Index lanes_of(const ConvPlan& plan) { return vector_lanes(plan.request.problem,
 
 }  // namespace
 
-// Vectors of half a line take memory in its order, which prefetchers follow: from L3 asking costs a quarter
-// (Zen 3, 32 MB shared with other machines: 3x3 144@112 stride 2, 9.0 MB, 300 us, 404 asked for), from memory
-// it saves a third (3x3 192@80, 9.8 MB, 526 and 676 us in a quiet minute, 1260 and 816 in another).
-bool rows_ask_ahead(const ConvProblem& p, Index lanes) {
-  const bool by_lines = has_large_l1() || !half_lines(p, lanes);
-  return asks_for_memory(p, by_lines ? found_in_l3() : cache_sizes().l3 / 32 * 9);
-}
-
 // What vectors take of neighbouring pixels are stretches of memory (docs/decisions/0043-wide-vectors.md), and
 // so many loads do not count yet (Emerald Rapids, us: 2x2 256@56 443 -> 303, 1x3 192@20 batch 8 294 and 240,
 // 4x4 96@56 193 and 176, 2x2x2 96@8x28x28 307 and 260; 6x6 345 and 378, in L2 3x5 96@28 34 and 45).

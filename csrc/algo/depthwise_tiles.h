@@ -27,9 +27,6 @@ inline bool half_lines(const ConvProblem& p, Index lanes) {
   return lanes * static_cast<Index>(element_bytes(p)) < static_cast<Index>(kCacheLine);
 }
 
-// Whether rows read in place ask for those of the next tile (DepthwiseRows::ask_ahead).
-bool rows_ask_ahead(const ConvProblem& p, Index lanes);
-
 // Elements between the taps of packed weights: a whole vector can be read from any channel on; where channels
 // are a power of two, taps do not share cache sets.
 inline Index channel_taps_pitch(const ConvProblem& p, Index lanes) {
