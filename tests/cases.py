@@ -101,7 +101,7 @@ FEW_CASES = [
         padding_mode="reflect",
     ),
     ConvCase(in_ch=21, out_ch=17, size=(5, 9, 12), kernel=(3, 4, 5), padding=(2, 1, 2), dilation=(2, 1, 1)),
-    ConvCase(in_ch=25, out_ch=24, size=(90,), kernel=(50,), stride=3, padding=25, activation="relu"),
+    ConvCase(in_ch=25, out_ch=24, size=(101,), kernel=(50,), stride=3, padding=25, activation="relu"),
 ]
 
 # Enough work for threads: a smaller problem runs on one, whatever is asked for.

@@ -156,19 +156,37 @@ def placed_channels_last(array, offset):
     return np.moveaxis(placed(np.moveaxis(array, 1, -1), offset), -1, 1)
 
 
+EACH_CHANNEL = {"in_ch": 80, "out_ch": 80, "groups": 80, "bias": True}
+
+
 @pytest.mark.parametrize("isa", FUSED_ISAS)
-@pytest.mark.parametrize("stride", [1, 2])
-def test_bits_do_not_depend_on_where_the_array_begins(isa, stride):
-    case = ConvCase(
-        in_ch=80, out_ch=80, groups=80, size=(9, 33), kernel=(3, 3), padding=1, stride=stride, bias=True
-    )
-    arguments = case.arguments("dense")
-    expected = CONV[2](**arguments, algorithm="direct")
-    for offset in range(0, 64, 4):
-        moved = arguments | {"input": placed_channels_last(arguments["input"], offset)}
+@pytest.mark.parametrize(
+    "case",
+    [
+        ConvCase(**EACH_CHANNEL, size=(9, 33), kernel=(3, 3), padding=1),
+        ConvCase(**EACH_CHANNEL, size=(9, 33), kernel=(3, 3), padding=1, stride=2),
+        ConvCase(**EACH_CHANNEL, size=(12, 11), kernel=(5, 5), padding=2, residual=True, activation="relu6"),
+        ConvCase(**EACH_CHANNEL, size=(9, 10), kernel=(7, 7), padding=3, residual=True),
+        ConvCase(**EACH_CHANNEL, size=(6, 5, 9), kernel=(3, 3, 3), padding=1, activation="relu"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bits_do_not_depend_on_where_the_array_begins(isa, case, dtype):
+    """Vectors begin where memory is aligned, so that one of them may have the last and the first channels."""
+    arguments = case.arguments("dense", dtype)
+    conv = CONV[case.rank]
+    expected = conv(**arguments, algorithm="direct")
+    residual = arguments["residual"]
+    others = {"residual": residual if residual is None else placed_channels_last(residual, 24)}
+    for offset in range(0, 64, np.dtype(dtype).itemsize):
+        moved = arguments | others | {"input": placed_channels_last(arguments["input"], offset)}
         for threads in (1, 3):
             with pyconv.options(isa=isa, num_threads=threads):
-                assert same_bits(CONV[2](**moved, algorithm="depthwise"), expected), offset
+                assert same_bits(conv(**moved, algorithm="depthwise"), expected), offset
+                out = np.full_like(expected, np.nan, order="C")  # channels-first
+                conv(**moved, algorithm="depthwise", out=out)
+                assert same_bits(out, expected), offset
 
 
 @pytest.mark.parametrize("isa", FUSED_ISAS)

@@ -384,7 +384,8 @@ ConvPlan plan_of(const ConvAlgorithm& algorithm, const Request& request) {
   return plan;
 }
 
-// kChannelTaps: [k_d][k_h][k_w][channel of the group][channel_taps_pitch], kTaps: [out_ch][k_d][k_h][k_w].
+// kChannelTaps: [k_d][k_h][k_w][channel of the group][channel_taps_pitch], after the last channel the first
+// ones again, for a vector that wraps; kTaps: [out_ch][k_d][k_h][k_w].
 template <class T>
 void pack_taps(const ConvPlan& plan, const T* weight, T* packed) {
   const ConvProblem& p = plan.request.problem;
@@ -405,6 +406,9 @@ void pack_taps(const ConvPlan& plan, const T* weight, T* packed) {
       kernels.gather2d(packed + (row * inner * group + j) * pitch, group * pitch, taps + j * s.in_ch, step,
                        s.out_ch, inner, p.out_ch);
   }
+  if (!channels) return;
+  for (Index row = 0; row < group * p.taps(); ++row, packed += pitch)
+    std::copy_n(packed, min_of(p.out_ch, pitch - p.out_ch), packed + p.out_ch);
 }
 
 }  // namespace

@@ -104,6 +104,7 @@ class DepthwiseRows {
         lanes_(depthwise_lanes<T>(plan)),
         input_(static_cast<const T*>(operands.input)),
         out_(static_cast<T*>(operands.out)),
+        may_wrap_(plan.blocking.rolling > 0 && p_.out_ch % lanes_ == 0 && plan.request.out.channel == 1),
         second_(second_vector()),
         max_pixels_(kernels_.most_pixels(p_.in_ch_per_group(), plan.blocking.rolling)),
         wide_(takes_wide_vectors<T>(plan)),
@@ -192,14 +193,18 @@ class DepthwiseRows {
   }
 
   // The first vector begins at the tile's first channel, the second where memory is aligned, the last ends
-  // with the last channel.
-  ChannelRange vectors_of(const DepthwiseTile& t) const { return {0, second_, t.channels - lanes_}; }
+  // with the last channel; or, rolled, the first is aligned, too, and the last has what it leaves as well.
+  ChannelRange vectors_of(const DepthwiseTile& t) const {
+    const bool wraps = may_wrap_ && t.channels == p_.out_ch && second_ < lanes_;
+    if (wraps) return {second_, second_ + lanes_, t.channels - lanes_ + second_};
+    return {0, second_, t.channels - lanes_};
+  }
 
   // NumPy's large arrays begin 16 bytes behind a cache line: where all pixels do alike, all vectors but the
   // first are aligned, or every one would straddle two lines (3x3 dilation 4, 960@33: 688 us, 530 with it;
-  // 64@112 293 and 274; below four vectors the one more costs as much). Where input and output are not
-  // aligned alike, loads are: they are more. But stores, where pixels share cache sets (Zen 5, 1024@7 27 us,
-  // 20 so, 8x2048@7 280 and 225).
+  // 64@112 293 and 274; of three vectors one that wraps costs as much). Where input and
+  // output are not aligned alike, loads are: they are more. But stores, where pixels share cache sets (Zen 5,
+  // 1024@7 27 us, 20 so, 8x2048@7 280 and 225).
   Index second_vector() const {
     constexpr Index kLeastVectors = 4;
     if (spreads(p_) || p_.out_ch < kLeastVectors * lanes_ || source_.batch % lanes_ != 0) return lanes_;
@@ -423,6 +428,7 @@ class DepthwiseRows {
   const Index lanes_;
   const T* input_;
   T* const out_;
+  const bool may_wrap_;
   const Index second_;  // channel that the second vector of a tile begins at
   const Index max_pixels_;
   const bool wide_;

@@ -27,7 +27,8 @@ inline bool half_lines(const ConvProblem& p, Index lanes) {
   return lanes * static_cast<Index>(element_bytes(p)) < static_cast<Index>(kCacheLine);
 }
 
-// Elements between the taps of packed weights: a whole vector can be read from any channel on; where channels
+// Elements between the taps of packed weights: a whole vector can be read from any channel on, after the last
+// one the first again; where channels
 // are a power of two, taps do not share cache sets.
 inline Index channel_taps_pitch(const ConvProblem& p, Index lanes) {
   return round_up(p.out_ch, lanes) + lanes;

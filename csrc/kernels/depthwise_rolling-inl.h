@@ -31,19 +31,27 @@ struct RollingRow {
   const ChannelVectorArgs<T>& args;
   const T* weights;
   Index first_column, end_column;  // inside
+  Index valid;                     // lanes before the last channel: beyond them are the first channels
   V<T> x[Sizes::kColumns];
 
   RollingRow(const ChannelVectorArgs<T>& tile, Index channel)
       : args(tile),
         weights(tile.weights + channel),
         first_column(tile.first_column),
-        end_column(tile.end_column) {}
+        end_column(tile.end_column),
+        valid(tile.n_valid - channel) {}
 
   bool inside(int column) const {
     if (column < Sizes::kEdge) return column >= first_column;
     return column < Sizes::kColumns - Sizes::kEdge || column < end_column;
   }
   void load(const T* pixel) {
+    if (valid < kLanes<T>) {
+#pragma GCC unroll 15
+      for (int j = 0; j < Sizes::kColumns; ++j, pixel += args.w_tap)
+        x[j] = inside(j) ? LoadBeyond(LoadN(pixel, valid), pixel - args.n_valid, valid) : Zero<T>();
+      return;
+    }
 #pragma GCC unroll 15
     for (int j = 0; j < Sizes::kColumns; ++j, pixel += args.w_tap)
       x[j] = inside(j) ? LoadU(pixel) : Zero<T>();
@@ -76,14 +84,38 @@ struct RollingRow {
   }
 };
 
+// Of a vector whose lanes from output.n_valid on hold the tile's first channels, `channels` before.
+template <class T, int kPixels>
+PYCONV_INLINE void FinishWrapped(const TileOutput<T>& output, Index channels, V<T> (&sum)[kPixels][1]) {
+  const Index valid = output.n_valid;
+#pragma GCC unroll 7
+  for (int p = 0; p < kPixels; ++p) {
+    if (!output.residual) break;
+    const T* residual = output.residual + p * output.out_m_stride;
+    sum[p][0] = sum[p][0] + LoadBeyond(LoadN(residual, valid), residual - channels, valid);
+  }
+  if (output.clamped) ClampAll<T, kPixels, 1>(output, sum);
+#pragma GCC unroll 7
+  for (int p = 0; p < kPixels; ++p) {
+    T* out = output.out + p * output.out_m_stride;
+    StoreN(sum[p][0], out, valid);
+    StoreBeyond(sum[p][0], out - channels, valid);
+  }
+}
+
+// `nth`: of the channels that the tile's vectors begin at, counted from the first of them.
 template <class T, int kShape, int kPixels>
-PYCONV_INLINE void RollingVector(const ChannelVectorArgs<T>& args, Index channel) {
+PYCONV_INLINE void RollingVector(const ChannelVectorArgs<T>& args, Index channel, Index nth) {
   using Sizes = RollingSizes<kShape, kPixels>;
   constexpr RollingShape kOf = Sizes::kOf;
   TileOutput<T> output = args;
   NextLine(&output, channel * args.out_n_stride);
   output.n_valid = args.n_valid - channel < kLanes<T> ? args.n_valid - channel : kLanes<T>;
-  const V<T> bias = args.bias ? PositiveZero<T>(LoadN(args.bias + channel, output.n_valid)) : Zero<T>();
+  const bool wraps = output.n_valid < kLanes<T>;
+  V<T> bias = Zero<T>();
+  if (args.bias) bias = LoadN(args.bias + channel, output.n_valid);
+  if (args.bias && wraps) bias = LoadBeyond(bias, args.bias + channel - args.n_valid, output.n_valid);
+  bias = PositiveZero<T>(bias);
   const Index first_row = args.first_row, end_row = args.end_row;  // in registers: stores might change args
   RollingRow<T, kShape, kPixels> row(args, channel);
   V<T> sum[Sizes::kLines][kPixels][1] = {};
@@ -95,11 +127,14 @@ PYCONV_INLINE void RollingVector(const ChannelVectorArgs<T>& args, Index channel
 #pragma GCC unroll 2
     for (int r = Sizes::kRowsBefore; r < kOf.taps; ++r, input += args.h_tap)
       if (line * kOf.stride + r >= first_row && line * kOf.stride + r < end_row) row.add_all(input, r, sum);
-    Ask<T, false>(args.ahead_input, line, 0, channel);
-    Ask<T, true>(args.ahead_output, line, 0, channel);
+    Ask<T, false>(args.ahead_input, line, 0, nth);
+    Ask<T, true>(args.ahead_output, line, 0, nth);
 #pragma GCC unroll 7
     for (int p = 0; p < kPixels; ++p) sum[0][p][0] = sum[0][p][0] + bias;
-    Finish<T, kPixels, 1>(output, sum[0]);
+    if (wraps)
+      FinishWrapped<T, kPixels>(output, args.n_valid, sum[0]);
+    else
+      Finish<T, kPixels, 1>(output, sum[0]);
     NextLine(&output, args.out_line_step);
 #pragma GCC unroll 7
     for (int p = 0; p < kPixels; ++p) {
@@ -112,7 +147,8 @@ PYCONV_INLINE void RollingVector(const ChannelVectorArgs<T>& args, Index channel
 
 template <class T, int kShape, int kPixels>
 void RollingTile(const ChannelVectorArgs<T>& args, const ChannelRange& range) {
-  EachVector<T>(range, [&](Index channel) { RollingVector<T, kShape, kPixels>(args, channel); });
+  EachVector<T>(
+      range, [&](Index channel) { RollingVector<T, kShape, kPixels>(args, channel, channel - range.first); });
 }
 
 }  // namespace

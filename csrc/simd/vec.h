@@ -7,6 +7,7 @@
 //   V<T>                    a full vector of kLanes<T> elements
 //   Zero, Set(x)            all lanes 0 / x
 //   LoadU, StoreU           unaligned; LoadN, StoreN touch the first n lanes only (LoadN zeroes the rest)
+//   LoadBeyond(v, p, n)     the first n lanes of v, the others from p; StoreBeyond: those others only
 //   a + b, a - b, a * b, a / b     IEEE, each rounded once
 //   Quotient(x, d, 1 / d)   x / d of whole 0 < d < 2^22 and of x that is no -0
 //   MulAdd(a, b, c)         a * b + c rounded once; twice on the no-FMA baseline, outside promise 1

@@ -56,6 +56,19 @@ PYCONV_INLINE void StoreN(V<double> v, double* p, Index n) {
   _mm512_mask_storeu_pd(p, static_cast<__mmask8>(FirstN(n, 8)), v);
 }
 
+PYCONV_INLINE V<float> LoadBeyond(V<float> v, const float* p, Index n) {
+  return _mm512_mask_loadu_ps(v, static_cast<__mmask16>(~FirstN(n, 16)), p);
+}
+PYCONV_INLINE V<double> LoadBeyond(V<double> v, const double* p, Index n) {
+  return _mm512_mask_loadu_pd(v, static_cast<__mmask8>(~FirstN(n, 8)), p);
+}
+PYCONV_INLINE void StoreBeyond(V<float> v, float* p, Index n) {
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>(~FirstN(n, 16)), v);
+}
+PYCONV_INLINE void StoreBeyond(V<double> v, double* p, Index n) {
+  _mm512_mask_storeu_pd(p, static_cast<__mmask8>(~FirstN(n, 8)), v);
+}
+
 PYCONV_INLINE void StoreStream(V<float> v, float* p) { _mm512_stream_ps(p, v); }
 PYCONV_INLINE void StreamFence() { _mm_sfence(); }
 

@@ -20,6 +20,18 @@ PYCONV_INLINE void ArgMaxNan(V<T>& best, Mask<T>& best_at, V<T> x, Mask<T> at) {
 }
 
 template <class T>
+PYCONV_INLINE V<T> LoadBeyond(V<T> v, const T* p, Index n) {
+  for (int i = 0; i < kLanes<T>; ++i)
+    if (i >= n) v[i] = p[i];
+  return v;
+}
+template <class T>
+PYCONV_INLINE void StoreBeyond(V<T> v, T* p, Index n) {
+  for (int i = 0; i < kLanes<T>; ++i)
+    if (i >= n) p[i] = v[i];
+}
+
+template <class T>
 PYCONV_INLINE V<T> Quotient(V<T> x, V<T> divisor, V<T> /*reciprocal*/) {
   return x / divisor;
 }

@@ -72,21 +72,24 @@ struct Way {
   int rolling = 0;
   bool wide = false;
   Index multiplier = 1;
+  Index first = 0;  // channel of a range whose last vector wraps
 };
 
 // Channel vectors: the input is channels-last, and whole vectors of it are readable; the last vector ends
-// with the last channel. With a multiplier the tile begins in the middle of an input channel's outputs, and
-// no more than the channels in use is readable.
+// with the last channel, or has the channels before `first`, where the first vector begins, as well. With a
+// multiplier the tile begins in the middle of an input channel's outputs, and no more than the channels in
+// use is readable.
 template <class T>
 struct ChannelCase {
   const WindowCase& test;
   Index pixels, blocks, channels, lanes;
   Way way;
+  Index first = way.first;
   Index group = way.group, multiplier = way.multiplier, channel0 = multiplier > 1 ? 3 : 0;
   int rolling = way.rolling;
   const RollingShape& shape = kRollingShapes[rolling];
   int dim = shape.planes ? kD : kH;  // of the lines
-  Index readable = std::max(lanes, channels);
+  Index readable = std::max(lanes, channels), weights_tap = readable + first;
   Index pixel = multiplier > 1 ? (channel0 + channels - 1) / multiplier + 1 : readable + 1;
   Index outputs = pixels * blocks, row = extent(kW, outputs) * pixel,
         plane = extent(kH, shape.planes ? 1 : test.lines) * row;
@@ -123,7 +126,7 @@ struct ChannelCase {
     args.pixel_step = test.stride[kW] * pixel;
     args.line_step = test.stride[dim] * (shape.planes ? plane : row);
     args.weights = weights;
-    args.weights_w = group * readable;
+    args.weights_w = group * weights_tap;
     args.weights_h = test.kernel[kW] * args.weights_w;
     args.weights_d = test.kernel[kH] * args.weights_h;
     args.lines = test.lines;
@@ -145,7 +148,7 @@ struct ChannelCase {
     for (Index kd = 0; kd < test.kernel[kD]; ++kd)
       for (Index kh = 0; kh < test.kernel[kH]; ++kh)
         for (Index kw = 0; kw < test.kernel[kW]; ++kw)
-          for (Index j = 0; j < group; ++j, weight += readable) {
+          for (Index j = 0; j < group; ++j, weight += weights_tap) {
             const Index d = kd * test.dilation[kD] + (dim == kD ? line * test.stride[kD] : 0);
             const Index h = kh * test.dilation[kH] + (dim == kH ? line * test.stride[kH] : 0);
             const Index w = p * test.stride[kW] + kw * test.dilation[kW];
@@ -166,15 +169,20 @@ struct ChannelCase {
 template <class T>
 std::string check_channel_vector(const KernelTable& table, const ChannelCase<T>& c, GuardAt guard) {
   GuardedBuffer<T> input(c.planes * c.plane - (c.multiplier > 1 ? 0 : 1), guard), bias(c.channels, guard);
-  GuardedBuffer<T> weights(c.test.kernel.product() * c.group * c.readable, guard);
+  GuardedBuffer<T> weights(c.test.kernel.product() * c.group * c.weights_tap, guard);
   GuardedBuffer<T> out(c.test.lines * c.outputs * c.channels, guard);
   std::mt19937 rng(static_cast<unsigned>(c.pixels * 17 + c.channels));
   for (const GuardedBuffer<T>* buffer : {&input, &bias, &weights}) buffer->fill_random(rng);
+  for (Index i = 0; c.first > 0 && i < weights.size(); ++i)
+    if (i % c.weights_tap >= c.channels) weights[i] = weights[i - c.channels];
   const ChannelVectorArgs<T> args = c.args(input.data(), weights.data(), bias.data(), out.data());
   const DepthwiseKernels<T>& kernels = depthwise_kernels<T>(*table.depthwise);
   const auto kernel = kernels.vector(c.group, c.multiplier, c.pixels, c.rolling);
   const Index second = c.group > 1 ? c.lanes : std::max(Index{1}, c.lanes - 1);
-  kernel(args, {0, second, std::max(Index{0}, c.channels - c.lanes)});
+  if (c.first > 0)
+    kernel(args, {c.first, c.first + c.lanes, c.channels - c.lanes + c.first});
+  else
+    kernel(args, {0, second, std::max(Index{0}, c.channels - c.lanes)});
   for (Index line = 0; line < c.test.lines; ++line)
     for (Index p = 0; p < c.outputs; ++p)
       for (Index n = 0; n < c.channels; ++n) {
@@ -282,11 +290,17 @@ void check_depthwise(const KernelTable& table) {
     if (shape.taps > 0) REQUIRE(std::any_of(std::begin(kWindows), std::end(kWindows), rolls));
   }
   for (GuardAt guard : {GuardAt::kBegin, GuardAt::kEnd}) {
-    for (int rolling = 0; rolling < (kernels.rolls ? kRollingShapeCount : 1); ++rolling)
-      for (Index pixels = 1; pixels <= kernels.most_pixels(1, rolling); ++pixels)
-        for (Index channels : {Index{1}, lanes - 1, lanes, 2 * lanes + 3, 4 * lanes - 1, 7 * lanes - 1})
-          for (Index blocks = 1; blocks <= (rolling > 0 ? 1 : 2); ++blocks)
-            check_channel_vectors<T>(table, {1, rolling}, pixels, blocks, channels, guard);
+    for (Index pixels = 1; pixels <= kernels.max_pixels; ++pixels)
+      for (Index channels : {Index{1}, lanes - 1, lanes, 2 * lanes + 3, 4 * lanes - 1, 7 * lanes - 1})
+        for (Index blocks : {1, 2}) check_channel_vectors<T>(table, {}, pixels, blocks, channels, guard);
+    for (int rolling = 1; rolling < (kernels.rolls ? kRollingShapeCount : 1); ++rolling)
+      for (Index pixels = 1; pixels <= kernels.most_pixels(1, rolling); ++pixels) {
+        for (Index channels : {lanes, 2 * lanes + 3, 4 * lanes - 1, 7 * lanes - 1})
+          check_channel_vectors<T>(table, {1, rolling}, pixels, 1, channels, guard);
+        for (Index channels : {lanes, 2 * lanes, 5 * lanes})
+          for (Index first : {Index{1}, lanes / 2, lanes - 1})
+            check_channel_vectors<T>(table, {1, rolling, false, 1, first}, pixels, 1, channels, guard);
+      }
     for (Index pixels = 1; pixels <= kernels.max_pixels; ++pixels)
       for (Index channels : {lanes, 2 * lanes + 3, 7 * lanes - 1}) {
         if (kernels.wide) check_channel_vectors<T>(table, {1, 0, true}, pixels, 2, channels, guard);
