@@ -227,10 +227,11 @@ class DepthwiseRows {
     const Index depth = t.od * p_.stride[kD] - p_.pad_begin[kD];  // where it is padding, nothing is read
     const T* from = input_ + t.image * source_.batch + t.channel0 + rows.first * source_.spatial[kH] +
                     min_of(max_of(depth, 0), p_.in[kD] - 1) * source_.spatial[kD];
+    // Not by std::copy_n: for pixels of 8 KB it is a string instruction, 3 % slower here (Zen 4, glibc 2.36).
+    const auto copy_pixels = dense_kernels<T>(*plan_.request.table).gather2d;
     for (Index h = 0; h < rows.count; ++h, from += source_.spatial[kH])
-      for (Index w = 0; w < p_.in[kW]; ++w)
-        std::copy_n(from + w * source_.spatial[kW], t.channels,
-                    copy + h * in_.spatial[kH] + w * in_.spatial[kW]);
+      copy_pixels(copy + h * in_.spatial[kH], in_.spatial[kW], from, source_.spatial[kW], 1, p_.in[kW],
+                  t.channels);
     return copy - rows.first * in_.spatial[kH];
   }
 
