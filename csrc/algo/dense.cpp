@@ -129,7 +129,7 @@ bool streams_output(const ConvPlan& plan) {
   const Index rows = small_l2 ? plan.request.table->dense_f32.oc_vector.max_rows : kMaxTileRows;
   const std::size_t room = small_l2 ? std::size_t{16} << 10 : kL2Bytes / 4;
   const std::size_t tile = static_cast<std::size_t>(rows * p.out_ch) * element_bytes(p);
-  const std::size_t streamed = has_large_l1() ? kStreamedPastLargeL1 : kStreamedPastSmallL1;
+  const std::size_t streamed = small_l2 ? kStreamedPastSmallL2 : kStreamed;
   return outgrows_caches(p) && output_bytes(p) >= streamed && tile <= room && b.kind == TileKind::kOcVector &&
          b.oc_inner && b.oc_per_chunk * b.groups_per_chunk == p.out_ch && out.channel == 1 &&
          out.spatial[kW] == p.out_ch;

@@ -135,11 +135,11 @@ constexpr std::size_t kWeightsReadOnce = std::size_t{10} << 20;
 constexpr std::size_t kLargeOutput = 2 * kL2Bytes;
 constexpr Index kTermsHidingStores = 20;
 
-// From so many on it is streamed past all caches where the first level is 32 KB (Zen 4: a chain of three
-// pointwise layers of 64 channels at 96x96, 2.4 MB, 1790 -> 1540 us). Cores with more (Zen 5) leave in L3
-// what the next layer finds there: 64 > 256@56, 3.2 MB, and back, twice, 1680 us, streamed 1940; 64 >
-// 64@192, 9.4 MB, four times, 6200 and 5500.
-constexpr std::size_t kStreamedPastSmallL1 = kLargeOutput, kStreamedPastLargeL1 = 4 * kLargeOutput;
+// From so many on it is streamed past all caches; less is left in L3, where the next layer finds it (Zen 5:
+// 64 > 256@56, 3.2 MB, and back, twice, 1680 us, streamed 1940; 64 > 64@192, 9.4 MB, four times, 6200 and
+// 5500; Zen 4: four pointwise layers of 64 channels at 96x96, 2.4 MB, 2840 us, streamed 3200, 128x128 5330
+// and 5790), unless L2 is small (not measured again).
+constexpr std::size_t kStreamedPastSmallL2 = kLargeOutput, kStreamed = 4 * kLargeOutput;
 // Where L2 has more than 1 MB, as in Intel's cores, only behind sums of so many terms: past the caches a
 // store waits for memory in one of few buffers (Emerald Rapids, 16 > 128@1024x1024, 537 MB, 174 ms and 124
 // through the caches; 3x7x7 3 > 96, 441 terms, 14.5 and 15.3; docs/decisions/0038-what-weights-cost.md).
