@@ -1,5 +1,7 @@
 #include "engine/select.h"
 
+#include <optional>
+
 namespace pyconv {
 namespace {
 
@@ -36,6 +38,19 @@ const ConvAlgorithm& cheapest(const ConvProblem& image, Precision precision) {
   return *best;  // naive refuses nothing
 }
 
+// The choice for a problem like the thread's last one is not made again: plain functions are called in loops.
+const ConvAlgorithm& cheapest_for(const ConvProblem& problem, Precision precision) {
+  struct Choice {
+    ConvProblem problem;
+    Precision precision;
+    const ConvAlgorithm* algorithm;
+  };
+  thread_local std::optional<Choice> last;
+  if (!last || last->precision != precision || !(last->problem == problem))
+    last = Choice{problem, precision, &cheapest(problem.one_image(), precision)};
+  return *last->algorithm;
+}
+
 }  // namespace
 
 Precision precision_from_name(const std::string& name) {
@@ -56,8 +71,8 @@ std::vector<Candidate> conv_candidates(const ConvProblem& problem, Precision pre
 }
 
 const ConvAlgorithm& select_conv(const ConvProblem& problem, Precision precision, const std::string& name) {
+  if (name.empty() || name == "auto") return cheapest_for(problem, precision);
   const ConvProblem image = problem.one_image();
-  if (name.empty() || name == "auto") return cheapest(image, precision);
   std::string names;
   for (const ConvAlgorithm* algorithm : conv_algorithms()) {
     if (name == algorithm->name) {
