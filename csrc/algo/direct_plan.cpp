@@ -170,6 +170,16 @@ bool copies_chains(const ConvProblem& p, TileKind kind) {
          (!p.is_padded() || 2 * p.kernel[kW] <= p.in[kW]);
 }
 
+// Where L1 is small, vectors of half a line take pixels of many channels from a copy (AVX2 on Zen 4, us: 3x3
+// 64 > 32@62 601, in place 747, 16 > 12@66 156 and 173; 3 > 8@32 13.9 and 10.6, 3x3x3 4 > 8@20x40x40 677 and
+// 587). Whole lines do not need it (AVX-512, 13 layers 1.00 to 1.16; docs/decisions/0052-small-l1-again.md).
+bool copies_rows(const Request& r) {
+  constexpr Index kFewChannels = 8;
+  const bool half_lines = vector_lanes(r.problem, *r.table) * static_cast<Index>(element_bytes(r.problem)) <
+                          static_cast<Index>(kCacheLine);
+  return r.problem.taps() > 1 && half_lines && !has_large_l1() && r.problem.in_ch_per_group() > kFewChannels;
+}
+
 bool reads_in_place(const Request& r, TileKind kind, Index tile_cols) {
   if (r.problem.is_padded() && !cuts_at_padding(r.problem, kind, tile_cols)) return false;
   // Pixels 4 KB apart share one L1 set of eight lines: tiles of more are copied apart (packed_pitch). Six are
@@ -181,7 +191,7 @@ bool reads_in_place(const Request& r, TileKind kind, Index tile_cols) {
   const bool shares_set = tile_cols > kSetLines && pixel_bytes % 4096 == 0 && r.problem.out[kW] > 1;
   if (kind == TileKind::kOcVector && shares_set) return false;
   const bool large = r.problem.out_ch_per_group() >= kPanelChannels;
-  if (kind == TileKind::kPixelVector && (large || (r.problem.taps() > 1 && !has_large_l1()))) return false;
+  if (kind == TileKind::kPixelVector && (large || copies_rows(r))) return false;
   return channels_inner(kind) ? r.in.channel == 1 : r.in.spatial[kW] == 1 && r.problem.stride[kW] == 1;
 }
 
