@@ -254,6 +254,22 @@ TEST_CASE("tiles that ask for memory between terms equal the definition") {
   }
 }
 
+TEST_CASE("auto takes the cheapest candidate, whatever was asked before") {
+  for (const std::string text : kProblems)
+    for (Precision precision :
+         {Precision::kHigh, Precision::kHighest, Precision::kMedium, Precision::kHigh}) {
+      CAPTURE(text);
+      const ConvProblem problem = ConvProblem::parse(text);
+      const Candidate* cheapest = nullptr;
+      const std::vector<Candidate> candidates = conv_candidates(problem, precision);
+      for (const Candidate& one : candidates)
+        if (one.refusal.empty() && (!cheapest || one.cost_us < cheapest->cost_us)) cheapest = &one;
+      REQUIRE(cheapest != nullptr);
+      CHECK(&select_conv(problem, precision, "auto") == cheapest->algorithm);
+      CHECK(&select_conv(problem, precision, "auto") == cheapest->algorithm);
+    }
+}
+
 TEST_CASE("naive takes every problem; a forced algorithm that cannot says why") {
   for (const std::string text : kProblems) {
     CAPTURE(text);
