@@ -199,7 +199,8 @@ struct Number {
 };
 
 // With 16 registers rows of usual widths have loops of their own, with nothing to decide in a row: AVX2 takes
-// 0.7 of the time (docs/decisions/0029). With 32 most of these layers roll; the others were not measured.
+// 0.7 of the time (docs/decisions/0029), the baseline 0.6 (Zen 4, 3x3 144@56 1082 -> 638 us, 5x5 240@28 892
+// -> 543). With 32 most of these layers roll; the others were not measured.
 template <class T, int kPixels, int kStride>
 PYCONV_INLINE void SharedLines(const ChannelVectorArgs<T>& args, const ChannelRange& range) {
   if constexpr (kRegisters == 16 && kStride > 0) {
@@ -215,7 +216,7 @@ PYCONV_INLINE void SharedLines(const ChannelVectorArgs<T>& args, const ChannelRa
     };
     if (same && taps == 3) return lines(Number<3>());
     if (same && taps == 5) return lines(Number<5>());
-    if constexpr (kStride == 1) {
+    if constexpr (kStride == 1 && kVectorBytes == 32) {
       if (same && taps == 4) return lines(Number<4>());
       if (same && taps == 7) return lines(Number<7>());
     }
