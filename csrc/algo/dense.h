@@ -155,5 +155,9 @@ auto dispatch_dtype(const ConvProblem& p, F&& f) {
 inline std::size_t element_bytes(const ConvProblem& p) {
   return p.dtype == DType::kFloat32 ? sizeof(float) : sizeof(double);
 }
+// Whether two vectors share a cache line.
+inline bool half_lines(const ConvProblem& p, Index lanes) {
+  return lanes * static_cast<Index>(element_bytes(p)) < static_cast<Index>(kCacheLine);
+}
 
 }  // namespace pyconv

@@ -22,11 +22,6 @@ inline Index channel_multiplier(const ConvProblem& p) { return p.out_ch_per_grou
 // Whether rows read in place are spread over several outputs for each channel.
 inline bool spreads(const ConvProblem& p) { return p.in_ch_per_group() == 1 && p.out_ch > p.in_ch; }
 
-// Whether two vectors share a cache line.
-inline bool half_lines(const ConvProblem& p, Index lanes) {
-  return lanes * static_cast<Index>(element_bytes(p)) < static_cast<Index>(kCacheLine);
-}
-
 // Elements between the taps of packed weights: a whole vector can be read from any channel on, after the last
 // one the first again; where channels
 // are a power of two, taps do not share cache sets.

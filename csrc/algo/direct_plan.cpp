@@ -175,9 +175,8 @@ bool copies_chains(const ConvProblem& p, TileKind kind) {
 // 587). Whole lines do not need it (AVX-512, 13 layers 1.00 to 1.16; docs/decisions/0052-small-l1-again.md).
 bool copies_rows(const Request& r) {
   constexpr Index kFewChannels = 8;
-  const bool half_lines = vector_lanes(r.problem, *r.table) * static_cast<Index>(element_bytes(r.problem)) <
-                          static_cast<Index>(kCacheLine);
-  return r.problem.taps() > 1 && half_lines && !has_large_l1() && r.problem.in_ch_per_group() > kFewChannels;
+  return r.problem.taps() > 1 && half_lines(r.problem, vector_lanes(r.problem, *r.table)) &&
+         !has_large_l1() && r.problem.in_ch_per_group() > kFewChannels;
 }
 
 bool reads_in_place(const Request& r, TileKind kind, Index tile_cols) {

@@ -200,7 +200,8 @@ struct Number {
 
 // With 16 registers rows of usual widths have loops of their own, with nothing to decide in a row: AVX2 takes
 // 0.7 of the time (docs/decisions/0029), the baseline 0.6 (Zen 4, 3x3 144@56 1082 -> 638 us, 5x5 240@28 892
-// -> 543). With 32 most of these layers roll; the others were not measured.
+// -> 543). The baseline has none for 4 and 7 taps, which take the compiler 2.7 s (7x7 192@28 572 -> 635 us,
+// 4 taps 8x256@512 707 -> 928). With 32 most of these layers roll; the others were not measured.
 template <class T, int kPixels, int kStride>
 PYCONV_INLINE void SharedLines(const ChannelVectorArgs<T>& args, const ChannelRange& range) {
   if constexpr (kRegisters == 16 && kStride > 0) {

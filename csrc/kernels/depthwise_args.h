@@ -99,9 +99,10 @@ struct PixelVectorArgs : TileOutput<T> {
 };
 
 // Vectors of channels: one begins at `first`, one at `second`, then side by side; the last begins at `last`,
-// and where that is in the middle of the one before it, what both have is computed twice. One that rolls and
-// goes beyond n_valid wraps: the lanes left have the channels from 0 on, as their weights do, which follow
-// the last channel's (docs/decisions/0053-wrapped-vectors.md); outputs are channels-last then.
+// and where that is in the middle of the one before it, what both have is computed twice. A tile that rolls
+// has a whole vector at least; one that goes beyond n_valid wraps: the lanes left have the channels from 0
+// on, as their weights do, which follow the last channel's (docs/decisions/0053-wrapped-vectors.md); outputs
+// are channels-last then.
 struct ChannelRange {
   Index first, second, last;
 };
